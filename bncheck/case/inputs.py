@@ -1,0 +1,137 @@
+"""The tensors of a case: made once, by the parent, from the case alone, and shared with every runner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes  # noqa: F401  (registers bfloat16 with NumPy)
+import numpy as np
+
+from bncheck.case import discriminating
+from bncheck.case.model import Arange, Case, Constant, Dropout, File, Normal, Relu, Uniform
+from bncheck.case.random_words import Stream
+from bncheck.case.rules import PARAMETERS
+from bncheck.channels import Channels, Index
+from bncheck.doubledouble import Array, DoubleDouble
+from bncheck.reference import Parameters, Tensor
+
+Allocate = Callable[[str, tuple[int, ...], np.dtype[Any]], Tensor]
+"""Gives an array to fill: its name, shape and dtype go in."""
+
+_Block = Callable[[int, Index, tuple[int, ...]], Array]
+"""The values of one block: the number of its first value in C order, where it lies, its shape. Called in C order."""
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """``batches`` have x's shape and dtype; ``parameters`` have the dtype and the statistic's shape."""
+
+    batches: tuple[Tensor, ...]
+    parameters: dict[str, Tensor]
+
+    @property
+    def exact(self) -> Parameters:
+        """The parameters as the reference takes them."""
+        return Parameters(**{k: DoubleDouble.of(v.astype(np.float64).ravel()) for k, v in self.parameters.items()})
+
+
+def _in_memory(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
+    return np.empty(shape, dtype)
+
+
+def make(case: Case, folder: Path | None = None, allocate: Allocate = _in_memory) -> Inputs:
+    """All batches and parameters of ``case``, rounded to its dtype; ``folder`` is where its .npy files lie."""
+    dtype = np.dtype(case.input.dtype)
+    batches = []
+    with np.errstate(all="ignore"):
+        for number in range(case.batches):
+            batch = allocate(f"x{number}", case.channels.shape, dtype)
+            _fill(batch, _source(case.input.values, case, number, folder, "x"), case.channels)
+            batches.append(batch)
+        parameters = {}
+        for name, values in _parameters(case).items():
+            parameters[name] = allocate(name, case.channels.statistic_shape, dtype)
+            parameters[name][...] = values.reshape(case.channels.statistic_shape)
+    return Inputs(tuple(batches), parameters)
+
+
+def _fill(tensor: Tensor, source: _Block, channels: Channels) -> None:
+    view = channels.view(tensor)
+    first = 0
+    for index in channels.blocks():
+        block = view[index]
+        view[index] = source(first, index, block.shape)
+        first += block.size
+
+
+def _parameters(case: Case) -> dict[str, Array]:
+    count = case.channels.count
+    values = discriminating.parameters(count, case.requested.epsilon)
+    for name in PARAMETERS:
+        given = getattr(case.parameters, name)
+        if given is not None:
+            values[name] = np.broadcast_to(np.asarray(given, dtype=np.float64).ravel(), (count,))
+    return values
+
+
+def _source(recipe: Any, case: Case, batch: int, folder: Path | None, name: str) -> _Block:
+    channels = case.channels
+
+    def spread(argument: float | list[float], index: Index) -> Array:
+        flat = np.broadcast_to(np.asarray(argument, dtype=np.float64), (channels.count,))
+        return channels.spread(flat)[channels.of(index)]
+
+    if recipe is None:
+        stream, epsilon = Stream(f"{name}/{batch}"), case.requested.epsilon
+        scales, offsets = (f(channels.count, epsilon) for f in (discriminating.scales, discriminating.offsets))
+
+        def discriminate(first: int, index: Index, shape: tuple[int, ...]) -> Array:
+            deviations = discriminating.deviations(stream.normal(int(np.prod(shape))), first, channels)
+            return channels.spread(offsets)[channels.of(index)] + channels.spread(scales)[
+                channels.of(index)
+            ] * deviations.reshape(shape)
+
+        return discriminate
+    if isinstance(recipe, Normal | Uniform):
+        stream = Stream(f"{name}/{batch}")
+        if isinstance(recipe, Normal):
+            normal = recipe.normal
+            return lambda first, index, shape: (
+                spread(normal.mean, index)
+                + spread(normal.std, index) * stream.normal(int(np.prod(shape))).reshape(shape)
+            )
+        uniform = recipe.uniform
+        return lambda first, index, shape: (
+            spread(uniform.low, index)
+            + (spread(uniform.high, index) - spread(uniform.low, index))
+            * stream.uniform(int(np.prod(shape))).reshape(shape)
+        )
+    if isinstance(recipe, Constant):
+        return lambda first, index, shape: np.broadcast_to(spread(recipe.constant, index), shape)
+    if isinstance(recipe, Relu):
+        inner = _source(recipe.relu, case, batch, folder, f"{name}/relu")
+        return lambda first, index, shape: np.maximum(inner(first, index, shape), 0.0)
+    if isinstance(recipe, Dropout):
+        rate, stream = recipe.dropout.rate, Stream(f"{name}/{batch}/dropped")
+        inner = _source(recipe.dropout.of, case, batch, folder, f"{name}/dropout")
+        return lambda first, index, shape: np.where(
+            stream.uniform(int(np.prod(shape))).reshape(shape) < rate, 0.0, inner(first, index, shape) / (1 - rate)
+        )
+    flat = _listed(recipe, channels, folder)
+    start = batch * int(np.prod(channels.shape)) if flat.size > np.prod(channels.shape) else 0
+    return lambda first, index, shape: flat[start + first : start + first + int(np.prod(shape))].reshape(shape)
+
+
+def _listed(recipe: Any, channels: Channels, folder: Path | None) -> Tensor:
+    """The values that stand in the case or beside it, flat: one batch, or all of them one after the other."""
+    if isinstance(recipe, Arange):
+        start, stop, step = (*recipe.arange, 1.0)[:3]
+        return start + step * np.arange(np.ceil((stop - start) / step), dtype=np.float64)
+    if isinstance(recipe, File):
+        assert folder is not None  # the rules refuse such a case
+        array: Tensor = np.load(folder / recipe.file, mmap_mode="r", allow_pickle=False)
+        return array.reshape(-1)
+    return np.asarray(recipe, dtype=np.float64).reshape(-1)

@@ -1,0 +1,264 @@
+"""What a case's keys demand of each other. Each rule returns every place that breaks it, with the cure in the message."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from bncheck.channels import Channels
+
+if TYPE_CHECKING:
+    from bncheck.case.model import Parameters
+
+LETTERS = "NCDHWLTF"
+PARAMETERS = ("gamma", "beta", "moving_mean", "moving_variance")
+
+
+class Broken(NamedTuple):
+    """A message, and the place it belongs to, below the key that the rule is about."""
+
+    message: str
+    at: tuple[str | int, ...] = ()
+
+
+def _times(sizes: Sequence[int]) -> str:
+    """A product with its factors: "2*3 = 6"."""
+    product = str(math.prod(sizes))
+    return f"{'*'.join(str(s) for s in sizes)} = {product}" if len(sizes) > 1 else product
+
+
+def size(shape: Sequence[int], limit: int) -> list[Broken]:
+    elements = math.prod(shape)
+    if elements > limit:
+        return [
+            Broken(
+                f"the tensor has {elements:,} values; at most {limit:,} are taken. Make it smaller, or raise the limit "
+                "with --max-elements"
+            )
+        ]
+    return []
+
+
+def layout(letters: str, shape: Sequence[int] | None) -> list[Broken]:
+    found = []
+    strange = sorted(set(letters) - set(LETTERS))
+    if strange:
+        found.append(
+            f"layout letter {', '.join(map(repr, strange))} is not known; letters are N batch, C channels, D H W space, "
+            "L or T length, F features"
+        )
+    twice = [letter for letter, count in Counter(letters).items() if count > 1]
+    if twice:
+        found.append(f"layout letter {', '.join(map(repr, twice))} stands twice; give each axis a letter of its own")
+    if shape is not None and len(letters) != len(shape):
+        found.append(
+            f"layout {letters!r} names {len(letters)} axes, but shape {list(shape)} has {len(shape)}; "
+            "give one letter for each axis"
+        )
+    return [Broken(message) for message in found]
+
+
+def axis(given: int | Sequence[int], rank: int) -> list[Broken]:
+    axes, single = ([given], True) if isinstance(given, int) else (list(given), False)
+    found = []
+    seen: dict[int, int] = {}
+    for position, value in enumerate(axes):
+        place: tuple[str | int, ...] = () if single else (position,)
+        if not -rank <= value < rank:
+            found.append(Broken(f"axis {value} is out of range for rank {rank}; use {-rank} to {rank - 1}", place))
+        elif value % rank in seen:
+            earlier = seen[value % rank]
+            same = "" if earlier == value else f" (it is axis {earlier})"
+            found.append(Broken(f"axis {value} is named twice{same}; name each axis once", place))
+        else:
+            seen[value % rank] = value
+    return found
+
+
+def nested_numbers(value: list[Any], at: tuple[int, ...] = ()) -> list[Broken]:
+    found = []
+    for i, item in enumerate(value):
+        if isinstance(item, list):
+            found += nested_numbers(item, (*at, i))
+        elif isinstance(item, bool) or not isinstance(item, int | float) or not _is_finite(item):
+            found.append(Broken(f"should be a finite number, not {shown(item)}", (*at, i)))
+    if found:
+        return found
+    shapes = {_nested_shape(item) for item in value}
+    if len(shapes) > 1:
+        found.append(Broken("the entries of this list have different lengths; make it rectangular", at))
+    return found
+
+
+def _is_finite(number: int | float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
+
+
+def _nested_shape(value: Any) -> tuple[int, ...]:
+    """The shape of a rectangular nested list (ragged lists are refused level by level)."""
+    if not isinstance(value, list):
+        return ()
+    return (len(value), *(_nested_shape(value[0]) if value else ()))
+
+
+def parameters(given: Parameters, channels: Channels) -> list[Broken]:
+    found = []
+    for name in PARAMETERS:
+        value = getattr(given, name)
+        if isinstance(value, list) and _nested_shape(value) not in ((channels.count,), channels.statistic_shape):
+            shape = _nested_shape(value)
+            nested = "" if len(channels.statistic_shape) == 1 else f", flat or nested as {channels.statistic_shape}"
+            found.append(
+                Broken(
+                    f"{name} has {math.prod(shape)} entries, but the axis keeps {_times(channels.statistic_shape)} "
+                    f"indices; give a number or {channels.count} entries{nested}",
+                    (name,),
+                )
+            )
+        if name == "moving_variance" and value is not None:
+            flat = np.ravel(np.asarray(value, dtype=float))
+            if flat.size and flat.min() < 0:
+                found.append(Broken(f"a variance cannot be negative ({flat.min():g}); give 0 or more", (name,)))
+    return found
+
+
+def steps(count: int, mode: str) -> list[Broken]:
+    if count > 1 and mode != "training":
+        return [Broken(f"{count} steps are training steps, but the mode is {mode}; set `mode: training` or `steps: 1`")]
+    return []
+
+
+def check(names: Sequence[str], mode: str) -> list[Broken]:
+    found = [
+        Broken(f"`{name}` is listed twice; list each tensor once", (i,))
+        for i, name in enumerate(names)
+        if name in names[:i]
+    ]
+    if "inference" in names and mode != "training":
+        found.append(
+            Broken(
+                f"`inference` is the output after training, but the mode is {mode}; check `output`, "
+                "or set `mode: training`",
+                (names.index("inference"),),
+            )
+        )
+    return found
+
+
+def values(recipe: Any, channels: Channels, batches: int, folder: Path | None) -> list[Broken]:
+    """Whether the recipe's sizes fit the tensor: one batch, or all batches one after the other."""
+    shape = channels.shape
+    fits = f"{list(shape)}" if batches == 1 else f"{list(shape)}, or {[batches, *shape]} for all {batches} batches"
+    allowed: tuple[tuple[int, ...], ...] = (shape, (batches, *shape))
+    if recipe is None:
+        return []
+    if isinstance(recipe, list):
+        if _nested_shape(recipe) not in allowed:
+            return [Broken(f"the list has shape {list(_nested_shape(recipe))}; it should be {fits}")]
+        return []
+    name = next(iter(type(recipe).model_fields))
+    inner = getattr(recipe, name)
+    if name == "arange":
+        start, stop, step = (*inner, 1.0)[:3]
+        count = math.ceil((stop - start) / step) if step else 0
+        if max(count, 0) not in [math.prod(s) for s in allowed]:
+            total = math.prod(shape)
+            wanted = f"{total}" if batches == 1 else f"{total}, or {total * batches} for all {batches} batches"
+            return [
+                Broken(
+                    f"arange gives {max(count, 0)} values, but shape {list(shape)} takes {wanted}; "
+                    f"write for example `arange: [0, {total}]`",
+                    ("arange",),
+                )
+            ]
+    if name == "file":
+        return [Broken(message, ("file",)) for message in _file(inner, folder, allowed, fits)]
+    if name == "relu":
+        return [Broken(b.message, ("relu", *b.at)) for b in values(inner, channels, batches, folder)]
+    if name == "dropout":
+        return [Broken(b.message, ("dropout", "of", *b.at)) for b in values(inner.of, channels, batches, folder)]
+    found = []
+    arguments = {(): inner} if name == "constant" else {(k,): getattr(inner, k) for k in type(inner).model_fields}
+    if name in ("constant", "normal", "uniform"):
+        for place, argument in arguments.items():
+            if isinstance(argument, list) and len(argument) != channels.count:
+                found.append(
+                    Broken(
+                        f"{len(argument)} entries, but the axis keeps {_times(channels.statistic_shape)} "
+                        f"indices; give a number or {channels.count} entries",
+                        (name, *place),
+                    )
+                )
+    return found
+
+
+def _file(name: str, folder: Path | None, allowed: Sequence[tuple[int, ...]], fits: str) -> list[str]:
+    if folder is None:
+        return ["a case that is not in a file cannot name a file; write the values out"]
+    target = (folder / name).resolve()
+    if Path(name).is_absolute() or not target.is_relative_to(folder.resolve()):
+        return [f"{name!r} is outside the case's folder; put the file beside the case"]
+    try:
+        array = np.load(target, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        return [f"{name!r} does not exist beside the case; add it or mend the name"]
+    except (OSError, ValueError, EOFError) as error:
+        return [f"{name!r} cannot be read as a .npy file of numbers ({str(error).splitlines()[0]}); save it with numpy.save"]
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
+        return [f"{name!r} does not hold one array of real numbers; save one with numpy.save"]
+    if array.shape not in allowed:
+        return [f"{name!r} has shape {list(array.shape)}; it should be {fits}"]
+    return []
+
+
+def expected(given: dict[Any, Any], channels: Channels) -> list[Broken]:
+    found = []
+    for tensor, numbers in given.items():
+        shape = channels.shape if tensor in ("output", "inference") else channels.statistic_shape
+        if isinstance(numbers, list):
+            if len(numbers) != math.prod(shape):
+                found.append(
+                    Broken(
+                        f"{len(numbers)} numbers, but {tensor} has {_times(shape)}; list all in C "
+                        'order, or single ones as {"[0, 1]": number}',
+                        (tensor,),
+                    )
+                )
+            continue
+        for key in numbers:
+            index = index_of(key)
+            if index is None or len(index) != len(shape) or not all(i < d for i, d in zip(index, shape, strict=True)):
+                found.append(
+                    Broken(
+                        f"{key!r} is not an index into {tensor} of shape {list(shape)}; "
+                        f'write for example "{[0] * len(shape)}"',
+                        (tensor, key),
+                    )
+                )
+    return found
+
+
+def index_of(key: str) -> tuple[int, ...] | None:
+    """The index that a key such as ``"[0, 1, 0, 0]"`` writes."""
+    if not re.fullmatch(r"\[\s*(\d{1,18}\s*(,\s*\d{1,18}\s*)*)?\]", key):
+        return None
+    return tuple(int(digits) for digits in re.findall(r"\d+", key))
+
+
+def shown(value: Any) -> str:
+    """A value in a message, as YAML writes it, cut short."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

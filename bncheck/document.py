@@ -1,0 +1,159 @@
+"""The results document: everything that a run found, and the only thing that reports are rendered from."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+from bncheck.causes import CauseKind
+
+SCHEMA = 1
+
+Verdict = Literal["pass", "known", "fail", "unsupported", "error"]
+VERDICTS: tuple[Verdict, ...] = ("pass", "known", "fail", "unsupported", "error")
+
+def _real(value: float) -> float | str:
+    if math.isfinite(value):
+        return value
+    return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+
+
+Real = Annotated[
+    float,
+    PlainSerializer(_real, return_type=Any),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"enum": ["nan", "inf", "-inf"]}]}),
+]
+"""A number; JSON has no other way to write those that are not finite than as the strings nan, inf, -inf."""
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Element(Part):
+    at: list[int]
+    actual: Real
+    expected: Real
+    bound_ratio: Real
+
+
+class Channel(Part):
+    channel: list[int]
+    max_abs: Real
+    bound_ratio: Real
+
+
+class Histogram(Part):
+    """How many elements' errors over the bound lie from one edge to the next."""
+
+    edges: list[Real]
+    counts: list[int]
+
+
+class Tensor(Part):
+    """One tensor's largest errors; the numbers are null where it has another shape. Where it is judged by what is
+    documented (verdict ``known``), ``expected`` and the errors are those of that reading."""
+
+    name: str
+    dtype: str
+    shape: list[int]
+    max_abs: Real | None = None
+    max_ulp: Real | None = None
+    bound_ratio: Real | None = Field(default=None, description="the largest error over its bound; at most 1 if honest")
+    at: list[int] | None = None
+    actual: Real | None = None
+    expected: Real | None = None
+    worst: list[Element] | None = Field(default=None, description="the worst elements; not for a pass")
+    channels: list[Channel] | None = Field(default=None, description="the worst channels; not for a pass")
+    histogram: Histogram | None = Field(default=None, description="not for a pass")
+
+
+class Cause(Part):
+    kind: CauseKind
+    requested: Any = None
+    effective: Any = None
+    interval: list[Real] | None = None
+    message: str
+
+
+class Documented(Part):
+    source: str
+    differs: list[CauseKind]
+
+
+class Result(Part):
+    """One case on one runner."""
+
+    case: str
+    runner: str
+    device: str
+    verdict: Verdict
+    reason: str | None = Field(default=None, description="why it is unsupported")
+    notes: list[str] = []
+    tensors: list[Tensor] = []
+    documented: Documented | None = None
+    causes: list[Cause] = []
+    error: str | None = None
+    seconds: float = 0.0
+
+
+class Implementation(Part):
+    runner: str
+    device: str
+    version: str | None = None
+    available: bool
+    reason: str | None = None
+
+
+class Environment(Part):
+    python: str
+    platform: str
+    cpu: str
+    gpu: str | None = None
+
+
+class CaseRecord(Part):
+    id: str
+    file: str
+    line: int
+    title: str
+    why: str | None
+    links: list[str]
+    spec: dict[str, Any]
+
+
+class Summary(Part):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    passed: int = Field(alias="pass")
+    known: int
+    fail: int
+    unsupported: int
+    error: int
+
+
+class Document(Part):
+    """Two runs of the same differ only in ``seconds`` and ``started``."""
+
+    version: int = Field(default=SCHEMA, alias="schema")
+    bncheck: str
+    started: str
+    environment: Environment
+    implementations: list[Implementation]
+    cases: list[CaseRecord]
+    results: list[Result]
+    summary: Summary
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    def json_text(self) -> str:
+        return self.model_dump_json(by_alias=True, indent=1) + "\n"
+
+
+def summarize(results: list[Result]) -> Summary:
+    counts = dict.fromkeys(VERDICTS, 0)
+    for result in results:
+        counts[result.verdict] += 1
+    return Summary.model_validate(counts)

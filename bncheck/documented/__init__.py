@@ -1,0 +1,44 @@
+"""What each implementation documents about batch normalization, as pure functions with sources; the parent's side.
+
+A module here and one of the same name in ``bncheck.worker.runners`` make a runner. It says in which worker it runs
+(``FAMILY``), which distributions it needs (``NEEDS``), which extra installs them (``EXTRA``), and in ``documented(case)``
+how it reads a case: a `Reading`, or `Unsupported` with the reason.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+if TYPE_CHECKING:
+    from bncheck.case.model import Case
+    from bncheck.documented.reading import Reading, Unsupported
+
+_RUNNERS = Path(__file__).parent.parent / "worker" / "runners"
+
+
+class Documented(Protocol):
+    """What every module here offers."""
+
+    FAMILY: str
+    NEEDS: Sequence[str]
+    EXTRA: str | None
+
+    @staticmethod
+    def documented(case: Case) -> Reading | Unsupported: ...
+
+
+@cache
+def built_in() -> tuple[str, ...]:
+    """The names of the built-in runners, sorted."""
+    paired = [m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)]) if (_RUNNERS / f"{m.name}.py").exists()]
+    return tuple(sorted(name.replace("_", "-") for name in paired))
+
+
+def of(name: str) -> Documented:
+    """The module of a built-in runner."""
+    return cast(Documented, importlib.import_module(f"{__name__}.{name.replace('-', '_')}"))

@@ -1,0 +1,17 @@
+"""The formula in NumPy: any axes, everything as requested; a formula has no defaults."""
+
+from __future__ import annotations
+
+from bncheck.case.model import Case
+from bncheck.documented.reading import Reading, Unsupported, reading
+
+FAMILY = "numpy"
+NEEDS = ("numpy",)
+EXTRA = None
+
+
+def documented(case: Case) -> Reading | Unsupported:
+    left = [name for name in ("epsilon", "momentum", "mode") if getattr(case, name) == "default"]
+    if left:
+        return Unsupported(f"a formula has no default {' or '.join(left)}")
+    return reading(case)

@@ -1,0 +1,124 @@
+"""How an implementation, by its own documentation, reads a case: the types, and what all modules here share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bncheck.case.model import Case
+from bncheck.causes import CauseKind
+from bncheck.documented.arrangement import Arrangement
+from bncheck.semantics import Semantics
+
+KINDS: Mapping[str, CauseKind] = {
+    "kept": "axis",
+    "mode": "mode",
+    "epsilon": "epsilon",
+    "momentum": "momentum",
+    "batch_variance": "batch-variance",
+    "moving_variance": "moving-variance",
+    "precision": "precision",
+}
+"""The kind of cause that a difference in each field of `Semantics` is."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an implementation says what it does: a name that a reader knows, and the page or file to look it up."""
+
+    name: str
+    link: str
+
+    def __str__(self) -> str:
+        return f"{self.name} <{self.link}>"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing that an implementation documents: the value of a field of `Semantics`, in its words, and where it says so."""
+
+    field: str
+    value: Any
+    words: str
+    source: Source
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """That an implementation documents to raise for this call."""
+
+    words: str
+    source: Source
+
+
+@dataclass(frozen=True)
+class Unsupported:
+    """That an implementation has no way to be asked this, by its documented interface."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How an implementation documents to run one case.
+
+    ``facts``: what it reads otherwise than requested. ``arrangement``: the axes it takes, where they are not the case's.
+    ``axis``: what is handed over as the axis. ``parameters_dtype``: in which it holds parameters and statistics.
+    ``refusal``: that it documents to raise. ``notes``: what else was done to make the call.
+    """
+
+    axis: int | list[int]
+    parameters_dtype: str
+    facts: tuple[Fact, ...] = ()
+    arrangement: Arrangement | None = None
+    refusal: Refusal | None = None
+    notes: tuple[str, ...] = ()
+
+    def semantics(self, requested: Semantics) -> Semantics:
+        """D: the requested reading as the documentation changes it."""
+        changes: Mapping[str, Any] = {fact.field: fact.value for fact in self.facts}
+        return replace(requested, **changes)
+
+
+def reading(
+    case: Case,
+    *facts: Fact | None,
+    axis: int | None = None,
+    arrangement: Arrangement | None = None,
+    parameters_dtype: str | None = None,
+    refusal: Refusal | None = None,
+    notes: tuple[str, ...] = (),
+) -> Reading | Unsupported:
+    """A reading of those facts that differ from what is requested; unsupported if the case forbids what it needs."""
+    requested = case.requested
+    differing = tuple(f for f in facts if f is not None and f.value != getattr(requested, f.field))
+    done = (*((arrangement.note,) if arrangement else ()), *notes)
+    if done and not case.adapt:
+        return Unsupported(f"it would need adapting ({'; '.join(done)}), and the case says `adapt: false`")
+    return Reading(
+        axis=arrangement.axis if arrangement else case.axis if axis is None else axis,
+        parameters_dtype=parameters_dtype or case.input.dtype,
+        facts=differing,
+        arrangement=arrangement,
+        refusal=refusal,
+        notes=done,
+    )
+
+
+def defaults(case: Case, source: Source, **documented: Any) -> tuple[Fact, ...]:
+    """The documented defaults (epsilon, momentum, mode) of what the case leaves to the implementation."""
+    return tuple(
+        Fact(field, value, f"the default {field} is {value}", source)
+        for field, value in documented.items()
+        if getattr(case, field) == "default"
+    )
+
+
+def single_axis(case: Case) -> tuple[int | None, tuple[str, ...]]:
+    """The one axis that the case keeps, as it is written, and a note if that is a list; None if it keeps none or several."""
+    if isinstance(case.axis, int):
+        return case.axis, ()
+    if len(case.axis) == 1:
+        return case.axis[0], (f"axis {case.axis} as {case.axis[0]}",)
+    return None, ()

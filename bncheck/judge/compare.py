@@ -1,0 +1,232 @@
+"""How far a tensor is from the reference, measured in its bound: block by block, whatever its size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from bncheck.bounds import OutputBound
+from bncheck.case.model import Tolerance
+from bncheck.channels import Channels, Index
+from bncheck.doubledouble import Array, DoubleDouble
+from bncheck.reference import Normalization, Tensor, in_parallel
+
+EDGES = (0.0, 0.01, 0.1, 0.5, 1.0, 2.0, 10.0, 100.0, 1e3, 1e6, math.inf)
+"""Of the histogram of errors over the bound."""
+
+WORST = 10
+"""How many of the worst elements, and of the worst channels, are named."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a tensor should be, block by block: value, what float64 leaves over of it (or None), and bound."""
+
+    channels: Channels
+    at: Callable[[Index], tuple[Array, Array | None, Array]]
+
+
+@dataclass(frozen=True)
+class Element:
+    """One element: where it is, what it is and should be, and its error over its bound."""
+
+    at: tuple[int, ...]
+    actual: float
+    expected: float
+    bound_ratio: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The largest errors of a tensor; ``worst`` is the element with the largest error over its bound."""
+
+    max_abs: float
+    max_ulp: float
+    worst: Element | None
+    nonfinite: bool
+
+    @property
+    def bound_ratio(self) -> float:
+        return self.worst.bound_ratio if self.worst else 0.0
+
+    @property
+    def within(self) -> bool:
+        return self.bound_ratio <= 1
+
+
+@dataclass(frozen=True)
+class Details:
+    """Where the errors of a tensor are: the worst elements, the worst channels, how many lie between `EDGES`."""
+
+    worst: list[Element]
+    channels: list[tuple[tuple[int, ...], float, float]]
+    histogram: list[int]
+
+
+def of_output(applied: Normalization, x: Tensor, bound: OutputBound, tolerance: Tolerance | None) -> Expected:
+    """The output of one application to ``x``, within its bound, or within the tolerance that replaces it."""
+    channels = applied.channels
+    view, slope, floor = channels.view(x), channels.spread(bound.slope), channels.spread(bound.floor)
+
+    def at(index: Index) -> tuple[Array, Array | None, Array]:
+        where = channels.of(index)
+        scaled, output, rest = applied.at(view[index], where)
+        if tolerance is not None:
+            return output, rest, _tolerated(output, tolerance)
+        np.abs(scaled, out=scaled)
+        scaled *= slope[where]
+        scaled += floor[where]
+        if bound.result:
+            scaled += bound.result * np.abs(output)
+        return output, rest, scaled
+
+    return Expected(channels, at)
+
+
+def of_statistic(value: DoubleDouble, error: Array, shape: tuple[int, ...], tolerance: Tolerance | None) -> Expected:
+    """A moving statistic, each of whose entries is a channel of its own."""
+    channels = Channels(shape, tuple(range(len(shape))))
+    exact = DoubleDouble(channels.spread(value.hi), channels.spread(value.lo))
+    bound = channels.spread(error)
+
+    def at(index: Index) -> tuple[Array, Array | None, Array]:
+        hi = exact.hi[index]
+        return hi, exact.lo[index], bound[index] if tolerance is None else _tolerated(hi, tolerance)
+
+    return Expected(channels, at)
+
+
+def _tolerated(expected: Array, tolerance: Tolerance) -> Array:
+    bound: Array = tolerance.atol + tolerance.rtol * np.abs(expected)
+    return bound
+
+
+def compare(actual: Tensor, expected: Expected) -> Comparison:
+    """The largest errors of ``actual``, which has the expected shape and a floating dtype."""
+    view = expected.channels.view(actual)
+    return _largest(lambda index: view[index], expected, _Format.of(actual.dtype))
+
+
+def distance(one: Expected, other: Expected) -> float:
+    """The largest difference between what two references expect, over the bound of the second."""
+    double = _Format.of(np.dtype(np.float64))
+    return _largest(lambda index: one.at(index)[0], other, double).bound_ratio
+
+
+def details(actual: Tensor, expected: Expected) -> Details:
+    """Where the errors are. A second pass, made only for what is not a pass."""
+    channels = expected.channels
+    view, limits = channels.view(actual), _Format.of(actual.dtype)
+    histogram = np.zeros(len(EDGES) - 1, dtype=np.int64)
+    by_channel = np.zeros((2, *channels.spread(np.zeros(channels.count)).shape))
+    worst: list[Element] = []
+    with np.errstate(all="ignore"):
+        for index in channels.blocks():
+            block, (value, rest, bound) = view[index], expected.at(index)
+            error, ratio = _errors(block, value, rest, bound, limits)
+            histogram += np.histogram(np.minimum(ratio, np.finfo(float).max), bins=EDGES)[0]
+            where = channels.of(index)
+            for kept, part in zip(by_channel, (error, ratio), strict=True):
+                kept[where] = np.maximum(kept[where], part.max(axis=channels.reduced, keepdims=True))
+            for flat in np.argsort(ratio, axis=None)[-WORST:]:
+                worst.append(_element(channels, index, int(flat), block, value, ratio))
+            worst = sorted(worst, key=lambda e: (-e.bound_ratio, e.at))[:WORST]
+    largest, ratios = (part.reshape(-1) for part in by_channel)
+    order = np.argsort(-ratios, kind="stable")[:WORST]
+    names = [tuple(int(i) for i in np.unravel_index(c, channels.statistic_shape or (1,))) for c in order]
+    return Details(
+        worst,
+        [(name, float(largest[c]), float(ratios[c])) for name, c in zip(names, order, strict=True)],
+        [int(n) for n in histogram],
+    )
+
+
+@dataclass(frozen=True)
+class _Format:
+    """How a dtype stores numbers: ``exponent`` masks the bits of a power of two, ``integer`` is as wide as the dtype."""
+
+    integer: np.dtype[Any]
+    exponent: int
+    smallest: float
+    largest: float
+    spacing: float
+
+    @classmethod
+    def of(cls, dtype: np.dtype[Any]) -> _Format:
+        info = ml_dtypes.finfo(dtype)
+        integer = np.dtype(f"u{dtype.itemsize}")
+        exponent = ((1 << info.nexp) - 1) << info.nmant
+        return cls(integer, exponent, float(info.smallest_normal), float(info.max), float(info.eps))
+
+    def in_ulp(self, error: Array, actual: Tensor) -> float:
+        """The largest error in units of the actual value's last place."""
+        if not error.size:
+            return 0.0
+        power = (np.ascontiguousarray(actual).view(self.integer) & self.integer.type(self.exponent)).view(actual.dtype)
+        return float(np.max(error / np.maximum(power.astype(np.float64), self.smallest))) / self.spacing
+
+
+def _largest(actual: Callable[[Index], Tensor], expected: Expected, limits: _Format) -> Comparison:
+    channels = expected.channels
+
+    def walk(indices: Sequence[Index]) -> Comparison:
+        max_abs, max_ulp, nonfinite = 0.0, 0.0, False
+        worst: Element | None = None
+        with np.errstate(all="ignore"):
+            for index in indices:
+                block, (value, rest, bound) = actual(index), expected.at(index)
+                error = block - value
+                if rest is not None:
+                    error -= rest
+                np.abs(error, out=error)
+                ratio = error / bound
+                top = float(ratio.max())
+                if not math.isfinite(top):
+                    error, ratio = _errors(block, value, rest, bound, limits)
+                    top = float(ratio.max())
+                    nonfinite = nonfinite or not np.isfinite(error[ratio > 1]).all()
+                max_abs = max(max_abs, float(error.max()))
+                max_ulp = max(max_ulp, limits.in_ulp(error, block))
+                if worst is None or top > worst.bound_ratio:
+                    worst = _element(channels, index, int(ratio.argmax()), block, value, ratio)
+        return Comparison(max_abs, max_ulp, worst, nonfinite)
+
+    parts = in_parallel(walk, channels)
+    worst = max((p.worst for p in parts if p.worst), key=lambda e: e.bound_ratio, default=None)
+    return Comparison(
+        max(p.max_abs for p in parts), max(p.max_ulp for p in parts), worst, any(p.nonfinite for p in parts)
+    )
+
+
+def _element(channels: Channels, index: Index, flat: int, block: Tensor, value: Array, ratio: Array) -> Element:
+    return Element(
+        channels.position(index, flat),
+        float(block.reshape(-1)[flat]),
+        float(value.reshape(-1)[flat]),
+        float(ratio.reshape(-1)[flat]),
+    )
+
+
+def _errors(
+    actual: Tensor, value: Array, rest: Array | None, bound: Array, limits: _Format
+) -> tuple[Array, Array]:
+    """Absolute errors and errors over the bound where some value may not be finite.
+
+    Equal infinities agree, and so do two NaN; an infinity agrees with what overflows the dtype; nothing else that is not
+    finite agrees with anything.
+    """
+    given = np.asarray(actual, dtype=np.float64)
+    error = given - value
+    if rest is not None:
+        error = error - rest
+    error = np.abs(error)
+    agree = (given == value) | (np.isnan(given) & np.isnan(value))
+    agree |= np.isinf(given) & (np.sign(given) == np.sign(value)) & (np.abs(value) + bound >= limits.largest)
+    error = np.where(agree & ~np.isfinite(error), 0.0, np.where(np.isnan(error), np.inf, error))
+    ratio = np.where(error == 0, 0.0, error / bound)
+    return error, np.where(np.isnan(ratio), np.inf, ratio)

@@ -1,0 +1,239 @@
+"""What a runner's answer is worth: all verdict policy, in one place.
+
+R is the reference as requested, D as the implementation documents itself for that very call. Tensor by tensor: where R
+and D differ by no more than the bound, R judges. Elsewhere what is within the bound of D is ``known``; within that of R
+only, it fails because of its documentation; of neither, it fails. The worst tensor's verdict is the result's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bncheck import document
+from bncheck.bounds import Bounds, bounds
+from bncheck.case.inputs import Inputs
+from bncheck.case.model import Case
+from bncheck.document import Cause, Verdict
+from bncheck.documented.reading import KINDS, Fact, Reading, Refusal
+from bncheck.judge import compare
+from bncheck.judge.compare import Comparison, Expected
+from bncheck.reference import Reference, Tensor
+from bncheck.semantics import Semantics
+
+AFFECTS = {
+    "output": ("kept", "mode", "epsilon", "batch_variance", "precision"),
+    "moving_mean": ("kept", "mode", "momentum", "precision"),
+    "moving_variance": ("kept", "mode", "momentum", "moving_variance", "precision"),
+    "inference": ("kept", "mode", "epsilon", "momentum", "moving_variance", "precision"),
+}
+"""Which fields of a reading each tensor depends on."""
+
+_ORDER: tuple[Verdict, ...] = ("pass", "known", "fail")
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What is to be judged: the case, its tensors, how it is documented, and the reference under any reading."""
+
+    case: Case
+    inputs: Inputs
+    reading: Reading
+    reference: Callable[[Semantics], Reference]
+
+
+@dataclass
+class Judgement:
+    """What goes into a result."""
+
+    verdict: Verdict = "pass"
+    notes: list[str] = field(default_factory=list)
+    tensors: list[document.Tensor] = field(default_factory=list)
+    causes: list[Cause] = field(default_factory=list)
+    documented: document.Documented | None = None
+    reason: str | None = None
+
+
+def refused(question: Question, said: str) -> Judgement:
+    """The call itself raised ``said``: known if that is documented, else a fail."""
+    refusal = question.reading.refusal
+    words = f" Documented: {refusal.words}." if refusal else ""
+    cause = Cause(kind="refused", effective=said, message=f"The call raised {said}.{words}")
+    judgement = Judgement("known" if refusal else "fail", list(question.reading.notes), causes=[cause])
+    if refusal:
+        judgement.documented = document.Documented(source=str(refusal.source), differs=["refused"])
+    return judgement
+
+
+def judge(question: Question, returned: Mapping[str, Tensor]) -> Judgement:
+    """Judge the tensors that a call returned, by name. What the implementation does not have is left out and noted."""
+    case, reading = question.case, question.reading
+    judgement = Judgement(notes=list(reading.notes))
+    if reading.refusal is not None:
+        _accepted(judgement, reading.refusal)
+    checked = [name for name in case.checked if name in returned]
+    absent = [name for name in case.checked if name not in returned]
+    if absent:
+        judgement.notes.append(f"has no {', '.join(absent)}")
+    if not checked:
+        judgement.verdict, judgement.reason = "unsupported", f"it has no {', '.join(absent)}, and nothing else is checked"
+        return judgement
+    requested = _Expectation.of(question, case.requested)
+    documented = _Expectation.of(question, reading.semantics(case.requested)) if reading.facts else requested
+    if requested.weak:
+        judgement.notes.append("weakly judged: at this size or offset the rounding bound itself is wide")
+    differing: list[Fact] = []
+    for name in checked:
+        verdict, tensor, causes = _judge_tensor(name, returned[name], question, requested, documented)
+        judgement.tensors.append(tensor)
+        judgement.causes += causes
+        judgement.verdict = max(judgement.verdict, verdict, key=_ORDER.index)
+        if verdict == "known":
+            differing += [f for f in reading.facts if f.field in AFFECTS[name] and f not in differing]
+    if differing:
+        judgement.causes += [_known_cause(fact, case.requested) for fact in differing]
+        judgement.documented = document.Documented(
+            source="; ".join(dict.fromkeys(str(f.source) for f in differing)),
+            differs=[KINDS[f.field] for f in differing],
+        )
+    return judgement
+
+
+def _accepted(judgement: Judgement, refusal: Refusal) -> None:
+    judgement.notes.append(f"documented to refuse this ({refusal.words}; {refusal.source.name}), but did not")
+
+
+@dataclass(frozen=True, eq=False)
+class _Expectation:
+    """Every tensor as one reading has it."""
+
+    semantics: Semantics
+    reference: Reference
+    bounds: Bounds
+    tensors: Mapping[str, Expected]
+
+    @classmethod
+    def of(cls, question: Question, semantics: Semantics) -> _Expectation:
+        case = question.case
+        reference = question.reference(semantics)
+        limits = bounds(reference, case.input.dtype, question.reading.parameters_dtype)
+        shape = case.channels.statistic_shape
+        x, extra = question.inputs.batches[case.steps - 1], question.inputs.batches[-1]
+        tensors = {
+            "output": compare.of_output(reference.output, x, limits.output, case.tolerance),
+            "inference": compare.of_output(reference.inference, extra, limits.inference, case.tolerance),
+            "moving_mean": compare.of_statistic(reference.moving.mean, limits.moving.mean, shape, case.tolerance),
+            "moving_variance": compare.of_statistic(
+                reference.moving.variance, limits.moving.variance, shape, case.tolerance
+            ),
+        }
+        return cls(semantics, reference, limits, tensors)
+
+    @property
+    def weak(self) -> bool:
+        return self.bounds.output.weak
+
+    def same(self, other: _Expectation, name: str) -> bool:
+        """Whether two readings of a tensor agree by their fields alone."""
+        return all(getattr(self.semantics, f) == getattr(other.semantics, f) for f in AFFECTS[name])
+
+
+def _judge_tensor(
+    name: str, actual: Tensor, question: Question, requested: _Expectation, documented: _Expectation
+) -> tuple[Verdict, document.Tensor, Sequence[Cause]]:
+    tensor, problems = _form(name, actual, question)
+    if tensor is None:
+        return "fail", document.Tensor(name=name, dtype=actual.dtype.name, shape=list(actual.shape)), problems
+    by_request = compare.compare(tensor, requested.tensors[name])
+    verdict: Verdict = "pass" if by_request.within else "fail"
+    reading, found = requested, by_request
+    causes: list[Cause] = []
+    if not requested.same(documented, name):
+        by_document = compare.compare(tensor, documented.tensors[name])
+        apart = compare.distance(documented.tensors[name], requested.tensors[name]) > 1
+        if by_document.within and (apart or not by_request.within):
+            verdict, reading, found = "known", documented, by_document
+        elif by_request.within and apart:
+            verdict = "fail"
+            causes.append(Cause(kind="documentation", message=_contradiction(name, requested.semantics, documented.semantics)))
+    if verdict == "fail" and not causes:
+        causes.append(_unexplained(name, found))
+    if problems:
+        verdict, causes = "fail", [*problems, *(c for c in causes if c.kind != "unexplained")]
+    return verdict, _record(name, actual, tensor, found, reading.tensors[name], verdict), causes
+
+
+def _form(name: str, actual: Tensor, question: Question) -> tuple[Tensor | None, list[Cause]]:
+    """The tensor as it can be compared (None if its shape is wrong), and what is wrong with its shape or dtype."""
+    case = question.case
+    output = name in ("output", "inference")
+    shape = case.channels.shape if output else case.channels.statistic_shape
+    if actual.shape != shape:
+        message = f"{name} has shape {list(actual.shape)}; it should be {list(shape)}."
+        return None, [Cause(kind="shape", requested=list(shape), effective=list(actual.shape), message=message)]
+    dtype = np.dtype(case.input.dtype if output else question.reading.parameters_dtype)
+    if actual.dtype == dtype:
+        return actual, []
+    message = f"{name} is {actual.dtype.name}; it should be {dtype.name}, as what was given."
+    with np.errstate(all="ignore"):
+        cast = np.real(actual).astype(dtype)
+    return cast, [Cause(kind="dtype", requested=dtype.name, effective=actual.dtype.name, message=message)]
+
+
+def _unexplained(name: str, found: Comparison) -> Cause:
+    assert found.worst is not None  # something is beyond its bound
+    worst = found.worst
+    where = f"{name}{list(worst.at)} is {worst.actual:.9g}; it should be {worst.expected:.9g}"
+    if found.nonfinite:
+        return Cause(kind="nonfinite", effective=repr(worst.actual), message=f"{where}.")
+    return Cause(kind="unexplained", message=f"{where}: {worst.bound_ratio:.2g} times what rounding can explain.")
+
+
+def _contradiction(name: str, requested: Semantics, documented: Semantics) -> str:
+    changed = [f for f in AFFECTS[name] if getattr(documented, f) != getattr(requested, f)]
+    parts = ", ".join(f"{KINDS[f]} {getattr(documented, f)}" for f in changed)
+    return f"{name} is as requested, but documented is {parts}."
+
+
+def _known_cause(fact: Fact, requested: Semantics) -> Cause:
+    wanted = getattr(requested, fact.field)
+    shown = "default " if fact.words.startswith("the default") else ""
+    return Cause(
+        kind=KINDS[fact.field],
+        requested=wanted,
+        effective=fact.value,
+        message=f"{fact.value} used, {shown}{wanted} requested: {fact.words}.",
+    )
+
+
+def _record(
+    name: str, actual: Tensor, tensor: Tensor, found: Comparison, expected: Expected, verdict: Verdict
+) -> document.Tensor:
+    record = document.Tensor(
+        name=name,
+        dtype=actual.dtype.name,
+        shape=list(actual.shape),
+        max_abs=found.max_abs,
+        max_ulp=found.max_ulp,
+        bound_ratio=found.bound_ratio,
+        at=list(found.worst.at) if found.worst else None,
+        actual=found.worst.actual if found.worst else None,
+        expected=found.worst.expected if found.worst else None,
+    )
+    if verdict == "pass":
+        return record
+    more = compare.details(tensor, expected)
+    return record.model_copy(
+        update={
+            "worst": [
+                document.Element(at=list(e.at), actual=e.actual, expected=e.expected, bound_ratio=e.bound_ratio)
+                for e in more.worst
+            ],
+            "channels": [
+                document.Channel(channel=list(c), max_abs=error, bound_ratio=ratio) for c, error, ratio in more.channels
+            ],
+            "histogram": document.Histogram(edges=list(compare.EDGES), counts=more.histogram),
+        }
+    )

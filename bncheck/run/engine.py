@@ -1,0 +1,305 @@
+"""Runs cases on runners: a generator of events, with no opinion about what becomes of them.
+
+One worker process for each family of runners, at most one a core at a time. While a worker is busy with a case, the
+answer to the one before is judged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from bncheck.case.load import LoadedCase
+from bncheck.document import Implementation, Result
+from bncheck.documented.reading import Reading, Unsupported
+from bncheck.judge import verdict
+from bncheck.run.connection import Connection, WorkerDied
+from bncheck.run.runners import Runner
+from bncheck.run.store import Prepared, Store
+from bncheck.worker import wire
+
+START_SECONDS = 120.0
+CASE_SECONDS = 300.0
+TRIES = 3
+"""Deaths in a row after which a worker is given up."""
+
+DEVICE = "cpu"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A family's worker has so many results to give."""
+
+    family: str
+    results: int
+
+
+@dataclass(frozen=True)
+class Done:
+    """A result of a family's worker."""
+
+    family: str
+    result: Result
+
+
+Event = Planned | Done | Implementation
+
+
+def run(
+    cases: Sequence[LoadedCase], runners: Sequence[Runner], *, verbose: bool = False, jobs: int | None = None
+) -> Iterator[Event]:
+    """Run every case on every runner that is not missing. Closing the generator ends all workers."""
+    for runner in runners:
+        if runner.missing:
+            yield Implementation(runner=runner.spelling, device=DEVICE, available=False, reason=runner.missing)
+    present = sorted((r for r in runners if not r.missing), key=lambda r: r.family)
+    families = [list(group) for _, group in groupby(present, key=lambda r: r.family)]
+    families.sort(key=len, reverse=True)  # the one with most to do starts first
+    for family in families:
+        yield Planned(family[0].family, len(family) * len(cases))
+    events: queue.Queue[Event | Future[None]] = queue.Queue()
+    stop = threading.Event()
+    folder = Path(tempfile.mkdtemp(prefix="bncheck-"))
+    store = Store(cases, folder, len(present))
+    lines = [_Line(family, cases, store, folder / f"answers{i}", events, stop, verbose) for i, family in enumerate(families)]
+    pool = ThreadPoolExecutor(max(1, min(len(lines), jobs or _cores())))
+    try:
+        waiting = {pool.submit(line.work) for line in lines}
+        for future in waiting:
+            future.add_done_callback(events.put)
+        while waiting or not events.empty():
+            event = events.get()
+            if isinstance(event, Future):
+                waiting.discard(event)
+                event.result()
+            else:
+                yield event
+    finally:
+        stop.set()
+        for line in lines:
+            line.close()
+        pool.shutdown(wait=True, cancel_futures=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass
+class _Job:
+    """One case on one runner, and once it has come, the worker's answer."""
+
+    number: int
+    loaded: LoadedCase
+    runner: Runner
+    prepared: Prepared
+    reading: Reading
+    answer: dict[str, Any]
+    folder: Path
+    seconds: float = 0.0
+
+
+class _Line:
+    """One family of runners: its worker, and all cases one after the other."""
+
+    def __init__(
+        self,
+        runners: Sequence[Runner],
+        cases: Sequence[LoadedCase],
+        store: Store,
+        folder: Path,
+        events: queue.Queue[Event | Future[None]],
+        stop: threading.Event,
+        verbose: bool,
+    ) -> None:
+        self._runners, self._cases, self._store, self._folder = runners, cases, store, folder
+        self._events, self._stop, self._verbose = events, stop, verbose
+        self._connection: Connection | None = None
+        self._lock = threading.Lock()
+        self._loaded: set[str] = set()
+        self._announced: set[str] = set()
+        self._deaths = 0
+
+    def close(self) -> None:
+        with self._lock:
+            connection, self._connection = self._connection, None
+        self._loaded.clear()
+        if connection is not None:
+            connection.close()
+
+    def work(self) -> None:
+        self._folder.mkdir()
+        try:
+            self._all()
+        finally:
+            self.close()
+
+    def _all(self) -> None:
+        for runner in self._runners:
+            with contextlib.suppress(_Unavailable):
+                self._load(runner)
+        answered: _Job | None = None
+        for number, loaded in enumerate(self._cases):
+            for runner in self._runners:
+                if self._stop.is_set():
+                    return
+                asked = self._ask(number, loaded, runner)
+                if answered is not None:
+                    self._judge(answered)
+                answered = self._fetch(asked) if asked is not None else None
+        if answered is not None:
+            self._judge(answered)
+
+    def _load(self, runner: Runner) -> Connection:
+        """A worker that has loaded ``runner``. Raises `_Unavailable`."""
+        if self._deaths >= TRIES:
+            raise _Unavailable(f"given up: its worker died {TRIES} times in a row")
+        try:
+            with self._lock:
+                if self._connection is None:
+                    if self._stop.is_set():
+                        raise _Unavailable("the run was ended")
+                    self._connection = Connection(verbose=self._verbose)
+                connection = self._connection
+            if runner.spelling in self._loaded:
+                return connection
+            connection.send({"load": runner.load})
+            answer = connection.receive(START_SECONDS)
+        except WorkerDied as death:
+            self.close()
+            self._deaths += 1
+            reason = f"its worker did not start: {death}"
+            self._announce(runner, available=False, reason=reason)
+            raise _Unavailable(reason) from None
+        if "error" in answer:
+            reason = f"cannot be loaded: {answer['error']}"
+            self._announce(runner, available=False, reason=reason)
+            raise _Unavailable(reason)
+        self._loaded.add(runner.spelling)
+        self._announce(runner, available=True, version=answer.get("version"))
+        return connection
+
+    def _announce(self, runner: Runner, **what: Any) -> None:
+        if runner.spelling not in self._announced:
+            self._announced.add(runner.spelling)
+            if runner.own_file and what["available"]:
+                what["version"] = runner.own_file
+            self._events.put(Implementation(runner=runner.spelling, device=DEVICE, **what))
+
+    def _ask(self, number: int, loaded: LoadedCase, runner: Runner) -> _Job | None:
+        """Send a case to the worker; None if there is nothing to wait for, because its result is known already."""
+        reading = runner.documented(loaded.case)
+        prepared = self._store.acquire(number)
+        if isinstance(reading, Unsupported):
+            self._report(number, loaded, runner, verdict="unsupported", reason=reading.reason)
+            return None
+        prepared.make()
+        job = _Job(number, loaded, runner, prepared, reading, {}, self._folder / str(number % 2) / runner.spelling)
+        job.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            connection = self._load(runner)
+        except _Unavailable as why:
+            self._report(number, loaded, runner, verdict="error", error=str(why))
+            return None
+        connection.send(_call(job))
+        return job
+
+    def _fetch(self, job: _Job) -> _Job | None:
+        """The job with its answer; None if the worker died of it, which is then its result."""
+        assert self._connection is not None or self._stop.is_set()
+        connection = self._connection
+        if connection is None:
+            return None
+        started = time.monotonic()
+        try:
+            job.answer = connection.receive(CASE_SECONDS)
+        except WorkerDied as death:
+            self.close()
+            self._deaths += 1
+            seconds = time.monotonic() - started
+            self._report(job.number, job.loaded, job.runner, verdict="error", error=str(death), seconds=seconds)
+            return None
+        self._deaths = 0
+        return job
+
+    def _judge(self, job: _Job) -> None:
+        answer, notes = job.answer, list(job.reading.notes)
+        if "error" in answer:
+            self._report(job.number, job.loaded, job.runner, verdict="error", error=str(answer["error"]), notes=notes)
+            return
+        question = verdict.Question(job.loaded.case, job.prepared.inputs, job.reading, job.prepared.reference)
+        if "refused" in answer:
+            judgement = verdict.refused(question, str(answer["refused"]))
+        else:
+            try:
+                returned = {name: _opened(job.folder / name, d) for name, d in answer["tensors"].items()}
+            except (KeyError, TypeError, ValueError, OSError, AttributeError) as error:
+                words = f"answered nonsense: {error}"
+                self._report(job.number, job.loaded, job.runner, verdict="error", error=words, notes=notes)
+                return
+            judgement = verdict.judge(question, returned)
+        seconds = answer.get("seconds", 0.0)
+        self._report(job.number, job.loaded, job.runner, seconds=seconds, **vars(judgement))
+        for file in job.folder.iterdir():
+            file.unlink()
+
+    def _report(self, number: int, loaded: LoadedCase, runner: Runner, **what: Any) -> None:
+        self._store.release(number)
+        result = Result(case=loaded.id, runner=runner.spelling, device=DEVICE, **what)
+        self._events.put(Done(runner.family, result))
+
+
+class _Unavailable(Exception):
+    """A runner cannot be run; the message says why."""
+
+
+def _call(job: _Job) -> dict[str, Any]:
+    """The message that asks a worker for one case."""
+    case, reading = job.loaded.case, job.reading
+    requested = case.requested
+
+    def passed(value: Any) -> Any:
+        return None if value == "default" else value
+
+    return {
+        "call": job.runner.load,
+        "answer": str(job.folder),
+        "tensors": job.prepared.described,
+        "arrangement": reading.arrangement.described(case) if reading.arrangement else None,
+        "arguments": {
+            "dtype": case.input.dtype,
+            "axis": reading.axis,
+            "mode": passed(case.mode),
+            "epsilon": passed(case.epsilon),
+            "momentum": passed(case.momentum),
+            "requested": {
+                "epsilon": requested.epsilon,
+                "momentum": requested.momentum,
+                "training": requested.mode == "training",
+            },
+            "center": case.center,
+            "scale": case.scale,
+            "batches": case.batches,
+            "inference": case.batches > case.steps,
+        },
+    }
+
+
+def _opened(path: Path, described: dict[str, Any]) -> Any:
+    """A tensor that a worker wrote, at the place that it was told to; raises ValueError if it is not as described."""
+    shape = [int(length) for length in described["shape"]]
+    if min(shape, default=0) < 0:
+        raise ValueError(f"a shape of {shape}")
+    return wire.open_tensor({"path": str(path), "dtype": str(described["dtype"]), "shape": shape}, "r")

@@ -1,0 +1,111 @@
+"""Which runners a command names, and which of them can run here, without importing any framework."""
+
+from __future__ import annotations
+
+import fnmatch
+import importlib.metadata
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bncheck import documented
+from bncheck.documented.reading import Reading, Unsupported
+
+if TYPE_CHECKING:
+    from bncheck.case.model import Case
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+class BadRunner(Exception):
+    """A spelling that names no runner; the message says how to mend it."""
+
+
+@dataclass(frozen=True)
+class Runner:
+    """One implementation to run.
+
+    ``spelling`` is its name in results, ``family`` the worker process that it shares, ``load`` what that worker is told
+    to load. ``missing`` says why it cannot run here, or is None; ``named``: it was asked for by name, not by a pattern.
+    """
+
+    spelling: str
+    family: str
+    load: str
+    named: bool
+    missing: str | None = None
+
+    @property
+    def own_file(self) -> str | None:
+        """FILE.py:FUNCTION of one's own runner, as it was written."""
+        return self.load[len("own:") :] if self.load.startswith("own:") else None
+
+    def documented(self, case: Case) -> Reading | Unsupported:
+        """How it documents to read ``case``; one's own function is taken to do what is requested."""
+        if self.load.startswith("own:"):
+            return Reading(axis=case.axis, parameters_dtype=case.input.dtype)
+        return documented.of(self.spelling).documented(case)
+
+
+def select(spellings: Sequence[str]) -> list[Runner]:
+    """The runners of ``--runner`` options, each once, in order; without any, all built-in ones.
+
+    A pattern picks among what is installed. The result holds also what is not: built-in runners that were named, and
+    all others as absent, so that reports can list them. Raises `BadRunner`.
+    """
+    names = documented.built_in()
+    chosen: dict[str, Runner] = {}
+    for spelling in spellings or ["*"]:
+        if "=" in spelling:
+            own = _own(spelling)
+            if own.spelling in chosen and chosen[own.spelling] != own:
+                raise BadRunner(f"two runners are labelled {own.spelling!r}; give each a label of its own")
+            chosen[own.spelling] = own
+        elif spelling in names:
+            chosen[spelling] = _built_in(spelling, named=True)
+        elif any(c in spelling for c in "*?["):
+            matched = fnmatch.filter(names, spelling)
+            if not matched:
+                raise BadRunner(f"no runner matches {spelling!r}; there are {', '.join(names)}")
+            for name in matched:
+                chosen.setdefault(name, _built_in(name, named=False))
+        else:
+            hint = "one's own is written LABEL=FILE.py:FUNCTION" if spelling.endswith(".py") or ":" in spelling else ""
+            raise BadRunner(f"there is no runner {spelling!r}; " + (hint or f"there are {', '.join(names)}"))
+    return list(chosen.values())
+
+
+def _built_in(name: str, *, named: bool) -> Runner:
+    module = documented.of(name)
+    absent = [need for need in module.NEEDS if version_of(need) is None]
+    missing = None
+    if absent:
+        missing = f"{', '.join(absent)} not installed; pip install 'bncheck[{module.EXTRA}]'"
+    return Runner(name, module.FAMILY, name, named, missing)
+
+
+def version_of(distribution: str) -> str | None:
+    """The installed version of a distribution, looked up without importing it."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        # TensorFlow's CPU and nightly builds are distributions of other names.
+        alternatives = {"tensorflow": ("tensorflow-cpu", "tf-nightly", "tensorflow-intel", "tensorflow-macos")}
+        return next((v for other in alternatives.get(distribution, ()) if (v := version_of(other))), None)
+
+
+def _own(spelling: str) -> Runner:
+    label, _, target = spelling.partition("=")
+    if not NAME.fullmatch(label):
+        raise BadRunner(f"{label!r} is no label: letters, digits, _ . and -, beginning with a letter or digit")
+    if label in documented.built_in():
+        raise BadRunner(f"{label!r} is a built-in runner; give your own another label")
+    file, colon, function = target.rpartition(":")
+    if not colon or not function.isidentifier() or not file:
+        raise BadRunner(f"{spelling!r} should be LABEL=FILE.py:FUNCTION, for example {label}=kernels/bn.py:batch_norm")
+    path = Path(file)
+    if not path.is_file():
+        raise BadRunner(f"{spelling!r}: there is no file {file}")
+    return Runner(label, f"own:{path.resolve()}", f"own:{path.resolve()}:{function}", named=True)

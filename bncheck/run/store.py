@@ -1,0 +1,102 @@
+"""The tensors of the cases in play: made once, in files that every worker maps, and gone when the last has seen them."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import threading
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bncheck.case import inputs
+from bncheck.case.load import LoadedCase
+from bncheck.reference import Reference, Tensor, evaluate
+from bncheck.semantics import Semantics
+from bncheck.worker import wire
+
+LIMIT = 1 << 29
+"""Bytes of tensors to keep for workers that are behind; what is dropped beyond that is made again, the same."""
+
+
+class Prepared:
+    """One case with its tensors, and the reference under any reading, each computed once."""
+
+    def __init__(self, loaded: LoadedCase, folder: Path) -> None:
+        self.loaded = loaded
+        self.described: dict[str, dict[str, Any]] = {}
+        self.folder = folder
+        self.users = 0
+        self._lock = threading.Lock()
+        self._references: dict[Semantics, Reference] = {}
+
+    @cached_property
+    def inputs(self) -> inputs.Inputs:
+        self.folder.mkdir()
+        made = inputs.make(self.loaded.case, self.loaded.file.parent, self._allocate)
+        for tensor in (*made.batches, *made.parameters.values()):
+            tensor.flags.writeable = False
+        return made
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the tensors made so far."""
+        if "inputs" not in vars(self):
+            return 0
+        return sum(t.nbytes for t in (*self.inputs.batches, *self.inputs.parameters.values()))
+
+    def _allocate(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
+        described = {"path": str(self.folder / name), "dtype": dtype.name, "shape": list(shape)}
+        self.described[name] = described
+        tensor: Tensor = wire.open_tensor(described, "w+")
+        return tensor
+
+    def make(self) -> None:
+        """Make the tensors, if no other thread has."""
+        with self._lock:
+            _ = self.inputs
+
+    def reference(self, semantics: Semantics) -> Reference:
+        with self._lock:
+            if semantics not in self._references:
+                steps = self.inputs.batches[: self.loaded.case.steps]
+                self._references[semantics] = evaluate(semantics, steps, self.inputs.exact)
+            return self._references[semantics]
+
+
+class Store:
+    """Hands out prepared cases to ``visitors`` runners, each of which visits every case once."""
+
+    def __init__(self, cases: Sequence[LoadedCase], folder: Path, visitors: int) -> None:
+        self._cases = cases
+        self._folder = folder
+        self._visitors = visitors
+        self._prepared: dict[int, Prepared] = {}
+        self._seen = [0] * len(cases)
+        self._names = itertools.count()
+        self._lock = threading.Lock()
+
+    def acquire(self, number: int) -> Prepared:
+        with self._lock:
+            prepared = self._prepared.get(number)
+            if prepared is None:
+                prepared = Prepared(self._cases[number], self._folder / f"case{next(self._names)}")
+                self._prepared[number] = prepared
+            prepared.users += 1
+        return prepared
+
+    def release(self, number: int) -> None:
+        """A runner is done with a case: drop what all have seen, and what is too much to keep."""
+        with self._lock:
+            self._seen[number] += 1
+            self._prepared[number].users -= 1
+            kept = 0
+            for other in sorted(self._prepared, reverse=True):
+                prepared = self._prepared[other]
+                kept += prepared.bytes if prepared.users == 0 else 0
+                if prepared.users == 0 and (self._seen[other] == self._visitors or kept > LIMIT):
+                    del self._prepared[other]
+                    shutil.rmtree(prepared.folder, ignore_errors=True)

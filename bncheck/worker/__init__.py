@@ -1,0 +1,1 @@
+"""Everything that runs in a child process: standard library, NumPy and one framework, on Python 3.7 and later."""

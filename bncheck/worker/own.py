@@ -1,0 +1,72 @@
+"""One's own implementation: a plain function over NumPy arrays, called once a step."""
+
+import importlib.util
+import inspect
+import os
+import sys
+
+import numpy as np
+
+from .call import Nonsense
+
+
+class Own:
+    def __init__(self, spelling):
+        self._path, self._name = spelling.rsplit(":", 1)
+
+    def load(self):
+        """Import the file, as if it were run from its own folder, and find the function."""
+        sys.path.insert(0, os.path.dirname(os.path.abspath(self._path)))
+        spec = importlib.util.spec_from_file_location("bncheck_own", self._path)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["bncheck_own"] = module
+        spec.loader.exec_module(module)
+        function = getattr(module, self._name, None)
+        if not callable(function):
+            raise AttributeError("{} has no function {}".format(self._path, self._name))
+        self._function = function
+        return None
+
+    def run(self, case):
+        training = case.mode == "training"
+        moving = {"moving_mean": case.moving_mean, "moving_variance": case.moving_variance}
+        result = {}
+        for number, x in enumerate(case.steps, 1):
+            result = self._step(case, x, training, number, moving)
+            moving.update({k: v for k, v in result.items() if k in moving and v is not None})
+        if case.extra is not None:
+            result["inference"] = self._step(case, case.extra, False, 1, moving)["output"]
+        return result
+
+    def _step(self, case, x, training, number, moving):
+        arguments = {
+            "axis": case.kept,
+            "epsilon": case.epsilon,
+            "momentum": 1 - 1 / number if case.momentum == "cumulative" else case.momentum,
+            "training": training if case.mode is not None else None,
+            "gamma": case.gamma,
+            "beta": case.beta,
+        }
+        arguments.update(moving)
+        for name, requested in case.requested.items():
+            if arguments[name] is None:
+                if self._has_default(name):
+                    del arguments[name]
+                else:
+                    arguments[name] = requested
+        returned = self._function(x, **arguments)
+        if not isinstance(returned, dict):
+            raise Nonsense("returned {}, not a dict with output".format(type(returned).__name__))
+        wanted = ("output", "moving_mean", "moving_variance") if training else ("output",)
+        missing = [k for k in wanted if k not in returned]
+        if missing:
+            raise Nonsense("the returned dict lacks {}".format(", ".join(missing)))
+        result = {k: returned.get(k) for k in ("output", "moving_mean", "moving_variance")}
+        for name, value in result.items():
+            if not isinstance(value, np.ndarray) and not (value is None and name != "output"):
+                raise Nonsense("{} is {}, not a NumPy array".format(name, type(value).__name__))
+        return result
+
+    def _has_default(self, name):
+        parameter = inspect.signature(self._function).parameters.get(name)
+        return parameter is not None and parameter.default is not parameter.empty

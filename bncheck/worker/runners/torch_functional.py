@@ -1,0 +1,47 @@
+"""``torch.nn.functional.batch_norm``, with running statistics that it updates in place."""
+
+import numpy as np
+
+
+def load():
+    import torch
+
+    return torch.__version__
+
+
+def run(case):
+    import torch
+
+    def tensor(array):
+        if array is None:
+            return None
+        if array.dtype.name == "bfloat16":
+            return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+        return torch.from_numpy(array)
+
+    def array(tensor):
+        if tensor.dtype == torch.bfloat16:
+            import ml_dtypes
+
+            return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+        return tensor.numpy()
+
+    def apply(x, **options):
+        return torch.nn.functional.batch_norm(tensor(x), running_mean, running_var, weight, bias, **options)
+
+    running_mean, running_var = tensor(case.moving_mean), tensor(case.moving_variance)
+    weight, bias = tensor(case.gamma), tensor(case.beta)
+    epsilon = case.given(eps="epsilon")
+    options = dict(epsilon)
+    if case.momentum is not None:
+        options["momentum"] = 1 - case.momentum  # PyTorch's weighs the new batch
+    if case.mode is not None:
+        options["training"] = case.mode == "training"
+    with torch.no_grad():
+        for x in case.steps:
+            output = apply(x, **options)
+        result = {"output": array(output)}
+        result["moving_mean"], result["moving_variance"] = array(running_mean), array(running_var)
+        if case.extra is not None:
+            result["inference"] = array(apply(case.extra, training=False, **epsilon))
+    return result

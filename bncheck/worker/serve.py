@@ -1,0 +1,87 @@
+"""The worker's loop: load a runner, make its calls one after another, answer each.
+
+A message is ``{"load": RUNNER}`` or ``{"call": RUNNER, ...}``; the answer to a call has ``tensors``, or ``refused`` (what
+the call raised), or ``error`` (it answered nonsense).
+"""
+
+import importlib
+import json
+import os
+import sys
+import time
+import traceback
+
+from . import own, wire
+from .call import Arranged, Call, Nonsense
+
+
+def main():
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a framework prints is talk, not an answer
+    sys.stdout = os.fdopen(1, "w", 1)
+    for line in sys.stdin.buffer:
+        request = json.loads(line.decode("utf-8"))
+        try:
+            answer = load(request) if "load" in request else call(request)
+        except Nonsense as error:
+            answer = {"error": str(error)}
+        sys.stdout.flush()
+        sys.stderr.flush()
+        wire.send(answers, answer)
+
+
+def runner_of(name):
+    """The module of a built-in runner, or for ``FILE.py:FUNCTION`` one's own function behind the same interface."""
+    if name.startswith("own:"):
+        return own.Own(name[len("own:") :])
+    return importlib.import_module(".runners." + name.replace("-", "_"), __package__)
+
+
+_loaded = {}
+
+
+def load(request):
+    """Import what the runner needs; answers its version and devices, or ``error``."""
+    name = request["load"]
+    try:
+        runner = runner_of(name)
+        version = runner.load()
+    except Exception as error:
+        traceback.print_exc()
+        return {"error": said(error)}
+    _loaded[name] = runner
+    return {"version": version}
+
+
+def call(request):
+    """Make one call and write what came back to files below ``request["answer"]``."""
+    runner = _loaded[request["call"]]
+    tensors = {name: wire.open_tensor(t, "c") for name, t in request["tensors"].items()}
+    arranged = Arranged(request["arrangement"])
+    given = Call(request["arguments"], tensors, arranged)
+    started = time.perf_counter()
+    try:
+        returned = runner.run(given)
+    except Nonsense:
+        raise
+    except Exception as error:
+        traceback.print_exc()
+        return {"refused": said(error)}
+    seconds = time.perf_counter() - started
+    described = {}
+    for name, array in returned.items():
+        if array is not None:
+            back = arranged.restore_tensor if name in ("output", "inference") else arranged.restore_statistic
+            path = os.path.join(request["answer"], name)
+            try:
+                described[name] = wire.write_tensor(back(array), path)
+            except (TypeError, ValueError) as error:
+                raise Nonsense("{} is not an array of numbers: {}".format(name, error))
+    return {"tensors": described, "seconds": seconds}
+
+
+def said(error):
+    """An exception in a line: its type and the first line of what it says."""
+    text = str(error).strip()
+    first = text.splitlines()[0] if text else ""
+    return "{}: {}".format(type(error).__name__, first)[:500] if first else type(error).__name__
