@@ -31,8 +31,8 @@ applying it to a large tensor needs no temporaries::
 
 **16-bit results**: ``(1 + uo)*B + uo*|Y|``, and 2^-25 for float16's smallest spacing. A correctly rounded float32
 result sits at 1, so no factor is left out and no slack added. Implementations that *document* scale, shift or
-statistics in 16 bits (``precision="narrow"``) may besides round each of those: one rounding of x*s, two of m*s (the mean
-is one), one of the shift, and of s four and a half (the variance, the sum, the root, gamma, x - m)::
+statistics in 16 bits (``precision="narrow"``) may besides round each of those: one rounding of x*s, two of m*s (the
+mean is one), one of the shift, and of s four and a half (the variance, the sum, the root, gamma, x - m)::
 
     B' = B + uo*( 5.5|yb| + 3|m*s| + |beta - m*s| ),      e' = e + 3uo*(|m| + |old|)
 
@@ -46,12 +46,11 @@ rounding for a whole binade.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
-import ml_dtypes
 import numpy as np
 
 from bncheck.doubledouble import Array
+from bncheck.formats import Format
 from bncheck.reference import Normalization, Reference, Step
 
 WEAK = 0.1
@@ -61,7 +60,7 @@ WEAK = 0.1
 @dataclass(frozen=True)
 class Rounding:
     """The roundoffs of one tensor: ``arithmetic`` inside, ``result`` when it is stored (0 where that is the same),
-    ``spacing``, half the smallest spacing of what is stored, and ``flushed``, the arithmetic's smallest normal number."""
+    ``spacing``, half the smallest spacing stored, and ``flushed``, the smallest normal number of the arithmetic."""
 
     arithmetic: float
     result: float
@@ -71,20 +70,19 @@ class Rounding:
     @classmethod
     def of(cls, dtype: str) -> Rounding:
         """Of a dtype by name: float16 and bfloat16 are computed in float32 and stored in 16 bits."""
+        stored = Format.of(dtype)
         if dtype in ("float16", "bfloat16"):
-            stored, inside = ml_dtypes.finfo(dtype), np.finfo(np.float32)
-            return cls(
-                2.0**-24, float(stored.eps) / 2, float(stored.smallest_subnormal) / 2, float(inside.smallest_normal)
-            )
-        exact = np.finfo(dtype)
-        return cls(float(exact.eps) / 2, 0.0, 0.0, float(exact.smallest_normal))
+            inside = Format.of("float32")
+            return cls(inside.roundoff, stored.roundoff, stored.subnormal / 2, inside.smallest)
+        return cls(stored.roundoff, 0.0, 0.0, stored.smallest)
 
 
 @dataclass(frozen=True, eq=False)
 class OutputBound:
     """``slope*|yb| + floor + result*|Y|`` for the elements of each channel.
 
-    ``mean_error`` and ``variance_error`` are what the statistics may be off by, as parts of sqrt(v + epsilon) and of v + epsilon.
+    ``mean_error`` and ``variance_error`` are what the statistics may be off by, as parts of sqrt(v + epsilon) and of
+    v + epsilon.
     """
 
     slope: Array
@@ -117,7 +115,7 @@ class Bounds:
 
 
 def bounds(reference: Reference, dtype: str, statistics_dtype: str) -> Bounds:
-    """The bounds of a case whose x has ``dtype`` and whose parameters and statistics are held in ``statistics_dtype``."""
+    """The bounds of a case: x has ``dtype``, parameters and statistics are held in ``statistics_dtype``."""
     inside = Rounding.of(dtype)
     narrow = reference.semantics.precision == "narrow"
     with np.errstate(all="ignore"):
@@ -156,7 +154,7 @@ def _moving_errors(
         off = old_weight * before + (1 - old_weight) * batch + 2 * rounding.arithmetic * touched + rounding.flushed
         if narrow:
             off = off + 3 * stored.result * touched
-        return cast(Array, (1 + stored.result) * off + stored.result * np.abs(after) + stored.spacing)
+        return (1 + stored.result) * off + stored.result * np.abs(after) + stored.spacing
 
     return Errors(
         error(before.mean, batch.mean, step.before.mean.hi, step.entered.mean.hi, step.after.mean.hi),

@@ -14,6 +14,7 @@ SCHEMA = 1
 Verdict = Literal["pass", "known", "fail", "unsupported", "error"]
 VERDICTS: tuple[Verdict, ...] = ("pass", "known", "fail", "unsupported", "error")
 
+
 def _real(value: float) -> float | str:
     if math.isfinite(value):
         return value
@@ -147,9 +148,6 @@ class Document(Part):
     summary: Summary
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-    def json_text(self) -> str:
-        return self.model_dump_json(by_alias=True, indent=1) + "\n"
 
 
 def summarize(results: list[Result]) -> Summary:

@@ -52,7 +52,7 @@ class Statistics:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One training step: the batch's statistics, those that entered the moving ones, and the moving ones before and after."""
+    """One training step: the batch's statistics, what entered the moving ones, and those before and after."""
 
     batch: Statistics
     weight_of_old: DoubleDouble
@@ -63,10 +63,10 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Normalization:
-    """What one application does to each channel: ``(x - mean) * scale + beta``, with ``scale = gamma/sqrt(variance + epsilon)``.
+    """What one application does to each channel: ``(x - mean)*scale + beta``.
 
-    ``batch`` says that mean and variance are those of the batch itself. ``steps_before`` is how many training steps
-    have gone into the moving statistics that it uses otherwise.
+    ``scale`` is ``gamma/sqrt(variance + epsilon)``. ``batch`` says that mean and variance are those of the batch itself;
+    ``steps_before`` is how many training steps have gone into the moving statistics that it uses otherwise.
     """
 
     channels: Channels
@@ -81,7 +81,7 @@ class Normalization:
     precise: bool
 
     def at(self, block: Tensor, where: Index) -> tuple[Array, Array, Array | None]:
-        """``(x - mean)*scale``, the output, and what the output's float64 leaves over (None where that is negligible)."""
+        """``(x - mean)*scale``, the output, and what its float64 leaves over (None where that is negligible)."""
         part = (*where,)
         spread = self.channels.spread
         if not self.precise:

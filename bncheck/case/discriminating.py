@@ -53,8 +53,8 @@ def offsets(count: int, epsilon: float) -> Array:
 
 
 def parameters(count: int, epsilon: float) -> dict[str, Array]:
-    """gamma 0.5 to 2, one in five negative, none 1; beta of 0.3 to 2, either sign; the moving statistics half a deviation
-    to one and a half away from the data's mean, and 0.6 to 1.9 times its variance."""
+    """gamma 0.5 to 2, one in five negative, none 1; beta of 0.3 to 2, either sign; the moving statistics half a
+    deviation to one and a half away from the data's mean, and 0.6 to 1.9 times its variance."""
     scale = scales(count, epsilon)
     gamma = 0.5 + 1.5 * _sequence(count, 0.3, _GOLDEN)
     gamma = np.where(np.abs(gamma - 1) < 0.02, gamma + 0.05, gamma)
@@ -68,7 +68,7 @@ def parameters(count: int, epsilon: float) -> dict[str, Array]:
 
 
 def deviations(normal: Array, first: int, channels: Channels) -> Array:
-    """What the values number ``first`` onwards (C order) are in deviations: normal numbers with a trend and a growing spread.
+    """The values number ``first`` onwards (C order) in deviations: normal numbers with a trend and a growing spread.
 
     ``normal`` and the result are flat.
     """

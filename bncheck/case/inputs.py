@@ -38,7 +38,7 @@ class Inputs:
         return Parameters(**{k: DoubleDouble.of(v.astype(np.float64).ravel()) for k, v in self.parameters.items()})
 
 
-def _in_memory(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
+def _in_memory(_: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
     return np.empty(shape, dtype)
 
 
@@ -99,18 +99,18 @@ def _source(recipe: Any, case: Case, batch: int, folder: Path | None, name: str)
         stream = Stream(f"{name}/{batch}")
         if isinstance(recipe, Normal):
             normal = recipe.normal
-            return lambda first, index, shape: (
+            return lambda _, index, shape: (
                 spread(normal.mean, index)
                 + spread(normal.std, index) * stream.normal(int(np.prod(shape))).reshape(shape)
             )
         uniform = recipe.uniform
-        return lambda first, index, shape: (
+        return lambda _, index, shape: (
             spread(uniform.low, index)
             + (spread(uniform.high, index) - spread(uniform.low, index))
             * stream.uniform(int(np.prod(shape))).reshape(shape)
         )
     if isinstance(recipe, Constant):
-        return lambda first, index, shape: np.broadcast_to(spread(recipe.constant, index), shape)
+        return lambda _, index, shape: np.broadcast_to(spread(recipe.constant, index), shape)
     if isinstance(recipe, Relu):
         inner = _source(recipe.relu, case, batch, folder, f"{name}/relu")
         return lambda first, index, shape: np.maximum(inner(first, index, shape), 0.0)
@@ -120,12 +120,12 @@ def _source(recipe: Any, case: Case, batch: int, folder: Path | None, name: str)
         return lambda first, index, shape: np.where(
             stream.uniform(int(np.prod(shape))).reshape(shape) < rate, 0.0, inner(first, index, shape) / (1 - rate)
         )
-    flat = _listed(recipe, channels, folder)
+    flat = _listed(recipe, folder)
     start = batch * int(np.prod(channels.shape)) if flat.size > np.prod(channels.shape) else 0
-    return lambda first, index, shape: flat[start + first : start + first + int(np.prod(shape))].reshape(shape)
+    return lambda first, _, shape: flat[start + first : start + first + int(np.prod(shape))].reshape(shape)
 
 
-def _listed(recipe: Any, channels: Channels, folder: Path | None) -> Tensor:
+def _listed(recipe: Any, folder: Path | None) -> Tensor:
     """The values that stand in the case or beside it, flat: one batch, or all of them one after the other."""
     if isinstance(recipe, Arange):
         start, stop, step = (*recipe.arange, 1.0)[:3]

@@ -84,12 +84,17 @@ def case_files(path: Path) -> Iterator[Path]:
 
 def name_of(file: Path, argument: Path) -> str:
     """A case's id without its cell: its path below the nearest folder named ``cases``, else below the argument."""
-    absolute = Path(os.path.abspath(file))
+    absolute = _absolute(file)
     for ancestor in absolute.parents:
         if ancestor.name == "cases":
             return absolute.relative_to(ancestor).with_suffix("").as_posix()
-    root = Path(os.path.abspath(argument))
+    root = _absolute(argument)
     return absolute.relative_to(root if root.is_dir() else root.parent).with_suffix("").as_posix()
+
+
+def _absolute(path: Path) -> Path:
+    """Without ``..``, but with links left as they are: a case is named by the path that the user sees."""
+    return Path(os.path.abspath(path))  # noqa: PTH100
 
 
 def _same_ids(cases: Sequence[LoadedCase]) -> list[Problem]:
@@ -110,7 +115,9 @@ def load_file(file: Path, name: str, *, max_elements: int) -> tuple[list[LoadedC
     if text.data is None and text.problems:
         return [], text.problems
     if not isinstance(text.data, dict):
-        return [], [text.problem((), f"should be a mapping with keys such as title, input and axis, not {shown(text.data)}")]
+        return [], [
+            text.problem((), f"should be a mapping with keys such as title, input and axis, not {shown(text.data)}")
+        ]
     context = {"max_elements": max_elements, "folder": file.parent}
     problems, cells = _matrix_problems(text)
     cases = []
@@ -125,7 +132,7 @@ def load_file(file: Path, name: str, *, max_elements: int) -> tuple[list[LoadedC
 
 
 def _matrix_problems(text: Text) -> tuple[list[Problem], list[matrix.MatrixCell]]:
-    """What is wrong with the matrix itself, and the cells to look at all the same (none varied where it is malformed)."""
+    """What is wrong with the matrix itself, and the cells to look at all the same (one if it is malformed)."""
     data = text.data
     given = data.get("matrix")
     plain = matrix.expand({k: v for k, v in data.items() if k != "matrix"})
@@ -215,12 +222,12 @@ def _messages(details: Sequence[ErrorDetails], data: Any) -> list[_Error]:
     wanted: dict[Path_, list[str]] = {}
     others: list[_Error] = []
     for detail in details:
-        path, kind, context = _path(detail["loc"], data), detail["type"], cast(dict[str, Any], detail.get("ctx", {}))
+        path, kind, context = _path(detail["loc"], data), detail["type"], detail.get("ctx", {})
         if kind == "rules":
             root = context["root"] if context["root"] is not None else path
             others += [((*root, *b.at), b.message, False) for b in cast(list[Broken], context["broken"])]
         elif kind == "extra_forbidden":
-            others.append((path, _unknown(path, data), True))
+            others.append((path, _unknown(path), True))
         elif kind == "missing":
             others.append((path[:-1], _missing(path), False))
         elif kind in _WANTED or kind in ("literal_error", "greater_than_equal", "less_than_equal", "less_than"):
@@ -237,7 +244,11 @@ def _messages(details: Sequence[ErrorDetails], data: Any) -> list[_Error]:
         else:
             others.append((path, _plain(kind, detail["msg"], context), False))
     return [
-        (path, f"should be {' or '.join(dict.fromkeys(p for p in phrases if p))}, not {shown(_value_at(path, data))}", False)
+        (
+            path,
+            f"should be {' or '.join(dict.fromkeys(p for p in phrases if p))}, not {shown(_value_at(path, data))}",
+            False,
+        )
         for path, phrases in wanted.items()
         if not any(len(other) > len(path) and other[: len(path)] == path for other, _, _ in others)
     ] + others
@@ -273,7 +284,8 @@ def _schema() -> dict[str, Any]:
 def _schema_at(path: Path_) -> dict[str, Any]:
     """The JSON Schema of the mapping at ``path``, for suggestions."""
     schema = _schema()
-    definitions, node = schema["$defs"], schema
+    definitions: dict[str, dict[str, Any]] = schema["$defs"]
+    node = schema
     for part in path:
         options = [node.get("properties", {}).get(part, {})]
         options += [o for key in ("anyOf", "oneOf", "allOf") for o in options[0].get(key, [])]
@@ -281,10 +293,10 @@ def _schema_at(path: Path_) -> dict[str, Any]:
         if reference is None:
             return {}
         node = definitions[reference.rsplit("/", 1)[1]]
-    return cast(dict[str, Any], node)
+    return node
 
 
-def _unknown(path: Path_, data: Any) -> str:
+def _unknown(path: Path_) -> str:
     key = str(path[-1])
     known = list(_schema_at(path[:-1]).get("properties", {}))
     close = difflib.get_close_matches(key, known, n=1)

@@ -12,8 +12,10 @@ from typing import Any
 MAX_CELLS = 10_000
 
 VARIABLE = (
-    "input axis mode epsilon momentum center scale parameters steps check tolerance adapt"  # not what names or explains
-).split()
+    *("input", "axis", "mode", "epsilon", "momentum", "center", "scale"),
+    *("parameters", "steps", "check", "tolerance", "adapt"),
+)
+"""The keys that a matrix may vary: all but those that name or explain."""
 
 INDEPENDENT = ("input.dtype", "input.layout", "check", "tolerance", "adapt")
 """What published numbers do not depend on: all other keys may not vary beside ``expected``."""
@@ -21,7 +23,7 @@ INDEPENDENT = ("input.dtype", "input.layout", "check", "tolerance", "adapt")
 
 @dataclass(frozen=True)
 class MatrixCell:
-    """One choice of a value for each matrix key: its data, its name, and for each key the position of the value chosen."""
+    """One choice of a value for each matrix key: its data, its name, and where in the file each chosen value stands."""
 
     data: dict[str, Any]
     name: str
@@ -38,9 +40,11 @@ def broken(matrix: dict[str, Any], data: dict[str, Any]) -> list[tuple[str, str]
             found.append((key, f"`{key}` cannot vary in a matrix; {cure}"))
         elif "expected" in data and key not in INDEPENDENT:
             found.append((key, f"`expected` depends on `{key}`, which varies here; write one case for each value"))
-        for other in matrix:
-            if other.startswith(key + "."):
-                found.append((other, f"`{other}` lies inside `{key}`, which varies too; vary one of them"))
+        found += [
+            (other, f"`{other}` lies inside `{key}`, which varies too; vary one of them")
+            for other in matrix
+            if other.startswith(key + ".")
+        ]
     cells = math.prod(len(choices) for choices in matrix.values())
     if cells > MAX_CELLS:
         found.append((next(iter(matrix)), f"the matrix has {cells:,} cells; at most {MAX_CELLS:,} are taken"))

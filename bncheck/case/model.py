@@ -40,7 +40,7 @@ class Model(BaseModel):
 
 
 def _checked(rule: Callable[..., list[rules.Broken]], *arguments: Any, root: tuple[str, ...] | None = None) -> None:
-    """Raise what ``rule`` finds as one error that carries all of it, each with its place below the field (or ``root``)."""
+    """Raise what ``rule`` finds as one error that carries it all, each with its place below the field (or ``root``)."""
     if broken := rule(*arguments):
         raise PydanticCustomError("rules", "{message}", {"message": broken[0].message, "broken": broken, "root": root})
 
@@ -210,7 +210,9 @@ class Case(Model):
     input: Input = Field(examples=["{shape: [2, 3, 4, 5], layout: NCHW}"])
     axis: Annotated[
         int | list[int],
-        Field(description="the axes that keep their own statistics; [] is one statistic for everything", examples=["-1"]),
+        Field(
+            description="the axes that keep their own statistics; [] is one statistic for everything", examples=["-1"]
+        ),
     ]
     mode: Annotated[Literal["inference", "training", "default"], Field(examples=["training"])]
     epsilon: Annotated[float, Field(ge=0)] | Literal["default"] = EPSILON

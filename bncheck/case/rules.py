@@ -1,4 +1,4 @@
-"""What a case's keys demand of each other. Each rule returns every place that breaks it, with the cure in the message."""
+"""What a case's keys demand of each other. Each rule returns all that breaks it, with the cure in the message."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def layout(letters: str, shape: Sequence[int] | None) -> list[Broken]:
     strange = sorted(set(letters) - set(LETTERS))
     if strange:
         found.append(
-            f"layout letter {', '.join(map(repr, strange))} is not known; letters are N batch, C channels, D H W space, "
-            "L or T length, F features"
+            f"layout letter {', '.join(map(repr, strange))} is not known; letters are N batch, C channels, "
+            "D H W space, L or T length, F features"
         )
     twice = [letter for letter, count in Counter(letters).items() if count > 1]
     if twice:
@@ -186,19 +186,20 @@ def values(recipe: Any, channels: Channels, batches: int, folder: Path | None) -
         return [Broken(b.message, ("relu", *b.at)) for b in values(inner, channels, batches, folder)]
     if name == "dropout":
         return [Broken(b.message, ("dropout", "of", *b.at)) for b in values(inner.of, channels, batches, folder)]
-    found = []
-    arguments = {(): inner} if name == "constant" else {(k,): getattr(inner, k) for k in type(inner).model_fields}
-    if name in ("constant", "normal", "uniform"):
-        for place, argument in arguments.items():
-            if isinstance(argument, list) and len(argument) != channels.count:
-                found.append(
-                    Broken(
-                        f"{len(argument)} entries, but the axis keeps {_times(channels.statistic_shape)} "
-                        f"indices; give a number or {channels.count} entries",
-                        (name, *place),
-                    )
-                )
-    return found
+    if name == "arange":
+        return []
+    arguments: dict[tuple[str, ...], Any] = {(name,): inner}
+    if name in ("normal", "uniform"):
+        arguments = {(name, key): getattr(inner, key) for key in type(inner).model_fields}
+    return [
+        Broken(
+            f"{len(argument)} entries, but the axis keeps {_times(channels.statistic_shape)} indices; give a number or "
+            f"{channels.count} entries",
+            place,
+        )
+        for place, argument in arguments.items()
+        if isinstance(argument, list) and len(argument) != channels.count
+    ]
 
 
 def _file(name: str, folder: Path | None, allowed: Sequence[tuple[int, ...]], fits: str) -> list[str]:
@@ -212,7 +213,9 @@ def _file(name: str, folder: Path | None, allowed: Sequence[tuple[int, ...]], fi
     except FileNotFoundError:
         return [f"{name!r} does not exist beside the case; add it or mend the name"]
     except (OSError, ValueError, EOFError) as error:
-        return [f"{name!r} cannot be read as a .npy file of numbers ({str(error).splitlines()[0]}); save it with numpy.save"]
+        return [
+            f"{name!r} cannot be read as a .npy file of numbers ({str(error).splitlines()[0]}); save it with numpy.save"
+        ]
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
         return [f"{name!r} does not hold one array of real numbers; save one with numpy.save"]
     if array.shape not in allowed:

@@ -86,7 +86,9 @@ def read(file: Path) -> Text:
     try:
         node = _loader().compose(source)
         if node is None:
-            raise _Unreadable(Problem(file, 1, 1, "the file is empty; a case needs at least title, input, axis and mode"))
+            raise _Unreadable(
+                Problem(file, 1, 1, "the file is empty; a case needs at least title, input, axis and mode")
+            )
         text.data = _Walk(text, source).value(node, ())
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -122,7 +124,8 @@ class _Walk:
         if self._nodes > MAX_NODES:
             raise _Unreadable(
                 self._problem(
-                    node, f"more than {MAX_NODES:,} values once its aliases are expanded; put large tensors in a .npy file"
+                    node,
+                    f"more than {MAX_NODES:,} values once its aliases are expanded; put large tensors in a .npy file",
                 )
             )
         if id(node) in self._open:
@@ -137,6 +140,7 @@ class _Walk:
                 return dict(self._items(node, path))
             if isinstance(node, SequenceNode):
                 return [self.value(child, (*path, i)) for i, child in enumerate(node.value)]
+            assert isinstance(node, ScalarNode)  # there are no other nodes
             return self._scalar(node)
         finally:
             self._open.pop()
@@ -144,9 +148,10 @@ class _Walk:
     def _items(self, node: MappingNode, path: Path_) -> Iterator[tuple[str, Any]]:
         seen: dict[str, int] = {}
         for key_node, value_node in node.value:
-            key = self._scalar(key_node) if isinstance(key_node, ScalarNode) else None
+            plain = isinstance(key_node, ScalarNode)
+            key = self._scalar(key_node) if plain else None
             if key_node.value == "<<" or not isinstance(key, str):
-                shown = key_node.value if isinstance(key_node, ScalarNode) else "a list or mapping"
+                shown = key_node.value if plain else "a list or mapping"
                 self._text.problems.append(
                     self._problem(key_node, f"{shown!r} cannot be a key here; keys are plain words")
                 )

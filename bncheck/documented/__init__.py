@@ -1,8 +1,8 @@
 """What each implementation documents about batch normalization, as pure functions with sources; the parent's side.
 
 A module here and one of the same name in ``bncheck.worker.runners`` make a runner. It says in which worker it runs
-(``FAMILY``), which distributions it needs (``NEEDS``), which extra installs them (``EXTRA``), and in ``documented(case)``
-how it reads a case: a `Reading`, or `Unsupported` with the reason.
+(``FAMILY``), which distributions it needs (``NEEDS``), which extra installs them (``EXTRA``), and in
+``documented(case)`` how it reads a case: a `Reading`, or `Unsupported` with the reason.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ class Documented(Protocol):
 @cache
 def built_in() -> tuple[str, ...]:
     """The names of the built-in runners, sorted."""
-    paired = [m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)]) if (_RUNNERS / f"{m.name}.py").exists()]
+    paired = [
+        m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)]) if (_RUNNERS / f"{m.name}.py").exists()
+    ]
     return tuple(sorted(name.replace("_", "-") for name in paired))
 
 

@@ -10,7 +10,7 @@ from bncheck.case.model import Case
 
 @dataclass(frozen=True)
 class Arrangement:
-    """Each axis of what is handed over is made of the case's axes in ``groups``, in that order; ``axis`` is the one kept."""
+    """Each axis of what is handed over is made of the case's axes in ``groups``, in order; ``axis`` is the one kept."""
 
     groups: tuple[tuple[int, ...], ...]
     axis: int

@@ -36,7 +36,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Fact:
-    """One thing that an implementation documents: the value of a field of `Semantics`, in its words, and where it says so."""
+    """One thing that an implementation documents: a value for a field of `Semantics`, its words, where it says so."""
 
     field: str
     value: Any
@@ -63,7 +63,7 @@ class Unsupported:
 class Reading:
     """How an implementation documents to run one case.
 
-    ``facts``: what it reads otherwise than requested. ``arrangement``: the axes it takes, where they are not the case's.
+    ``facts``: what it reads otherwise than requested. ``arrangement``: the axes it takes, where not the case's.
     ``axis``: what is handed over as the axis. ``parameters_dtype``: in which it holds parameters and statistics.
     ``refusal``: that it documents to raise. ``notes``: what else was done to make the call.
     """
@@ -116,7 +116,7 @@ def defaults(case: Case, source: Source, **documented: Any) -> tuple[Fact, ...]:
 
 
 def single_axis(case: Case) -> tuple[int | None, tuple[str, ...]]:
-    """The one axis that the case keeps, as it is written, and a note if that is a list; None if it keeps none or several."""
+    """The one axis that the case keeps, as written, and a note if that is a list; None if it keeps none or several."""
     if isinstance(case.axis, int):
         return case.axis, ()
     if len(case.axis) == 1:

@@ -31,7 +31,7 @@ def documented(case: Case) -> Reading | Unsupported:
     )
     rank = len(case.input.shape)
     takes = rank in (4, 5) and case.channels.kept in ((1,), (rank - 1,))
-    notes = ("parameters in float32",) if case.input.dtype != "float32" else ()
+    notes: tuple[str, ...] = ("parameters in float32",) if case.input.dtype != "float32" else ()
     if not case.scale:
         notes += ("scale of ones",)
     if not case.center:

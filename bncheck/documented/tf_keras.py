@@ -34,11 +34,10 @@ def legacy(case: Case, source: Source) -> Reading | Unsupported:
     facts = defaults(case, source, epsilon=1e-3, momentum=0.99, mode="inference")
     dtype = "float64" if case.input.dtype == "float64" else "float32"
     notes = () if dtype == case.input.dtype or case.input.dtype == "float32" else ("parameters in float32",)
-    if not case.channels.kept or len(case.input.shape) < 2:
-        arrangement = channel_last(case)
+    rank, kept = len(case.input.shape), case.channels.kept
+    arrangement = channel_last(case) if not kept or rank < 2 else None
+    if arrangement is not None:
         rank, kept = len(arrangement.groups), (arrangement.axis,)
-    else:
-        arrangement, rank, kept = None, len(case.input.shape), case.channels.kept
     if is_fused(rank, kept, case.input.dtype):
         facts = (*facts, Fact("moving_variance", "unbiased", "the fused kernel keeps N/max(N-1, 1) of it", FUSED))
     return reading(case, *facts, arrangement=arrangement, parameters_dtype=dtype, notes=notes)

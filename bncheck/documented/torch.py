@@ -20,7 +20,7 @@ KERNEL = Source(
 
 
 def documented(case: Case) -> Reading | Unsupported:
-    notes = ()
+    notes: tuple[str, ...] = ()
     if case.center != case.scale:  # `affine` switches both
         notes = ("weight of ones",) if case.center else ("bias of zeros",)
     return batch_norm(case, MODULE, mode="training", notes=notes)

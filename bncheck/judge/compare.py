@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import ml_dtypes
 import numpy as np
 
 from bncheck.bounds import OutputBound
 from bncheck.case.model import Tolerance
 from bncheck.channels import Channels, Index
 from bncheck.doubledouble import Array, DoubleDouble
+from bncheck.formats import Format
 from bncheck.reference import Normalization, Tensor, in_parallel
 
 EDGES = (0.0, 0.01, 0.1, 0.5, 1.0, 2.0, 10.0, 100.0, 1e3, 1e6, math.inf)
@@ -109,19 +108,19 @@ def _tolerated(expected: Array, tolerance: Tolerance) -> Array:
 def compare(actual: Tensor, expected: Expected) -> Comparison:
     """The largest errors of ``actual``, which has the expected shape and a floating dtype."""
     view = expected.channels.view(actual)
-    return _largest(lambda index: view[index], expected, _Format.of(actual.dtype))
+    return _largest(lambda index: view[index], expected, Format.of(actual.dtype))
 
 
 def distance(one: Expected, other: Expected) -> float:
     """The largest difference between what two references expect, over the bound of the second."""
-    double = _Format.of(np.dtype(np.float64))
+    double = Format.of("float64")
     return _largest(lambda index: one.at(index)[0], other, double).bound_ratio
 
 
 def details(actual: Tensor, expected: Expected) -> Details:
     """Where the errors are. A second pass, made only for what is not a pass."""
     channels = expected.channels
-    view, limits = channels.view(actual), _Format.of(actual.dtype)
+    view, limits = channels.view(actual), Format.of(actual.dtype)
     histogram = np.zeros(len(EDGES) - 1, dtype=np.int64)
     by_channel = np.zeros((2, *channels.spread(np.zeros(channels.count)).shape))
     worst: list[Element] = []
@@ -133,8 +132,8 @@ def details(actual: Tensor, expected: Expected) -> Details:
             where = channels.of(index)
             for kept, part in zip(by_channel, (error, ratio), strict=True):
                 kept[where] = np.maximum(kept[where], part.max(axis=channels.reduced, keepdims=True))
-            for flat in np.argsort(ratio, axis=None)[-WORST:]:
-                worst.append(_element(channels, index, int(flat), block, value, ratio))
+            top = np.argsort(ratio, axis=None)[-WORST:]
+            worst += [_element(channels, index, int(flat), block, value, ratio) for flat in top]
             worst = sorted(worst, key=lambda e: (-e.bound_ratio, e.at))[:WORST]
     largest, ratios = (part.reshape(-1) for part in by_channel)
     order = np.argsort(-ratios, kind="stable")[:WORST]
@@ -146,32 +145,7 @@ def details(actual: Tensor, expected: Expected) -> Details:
     )
 
 
-@dataclass(frozen=True)
-class _Format:
-    """How a dtype stores numbers: ``exponent`` masks the bits of a power of two, ``integer`` is as wide as the dtype."""
-
-    integer: np.dtype[Any]
-    exponent: int
-    smallest: float
-    largest: float
-    spacing: float
-
-    @classmethod
-    def of(cls, dtype: np.dtype[Any]) -> _Format:
-        info = ml_dtypes.finfo(dtype)
-        integer = np.dtype(f"u{dtype.itemsize}")
-        exponent = ((1 << info.nexp) - 1) << info.nmant
-        return cls(integer, exponent, float(info.smallest_normal), float(info.max), float(info.eps))
-
-    def in_ulp(self, error: Array, actual: Tensor) -> float:
-        """The largest error in units of the actual value's last place."""
-        if not error.size:
-            return 0.0
-        power = (np.ascontiguousarray(actual).view(self.integer) & self.integer.type(self.exponent)).view(actual.dtype)
-        return float(np.max(error / np.maximum(power.astype(np.float64), self.smallest))) / self.spacing
-
-
-def _largest(actual: Callable[[Index], Tensor], expected: Expected, limits: _Format) -> Comparison:
+def _largest(actual: Callable[[Index], Tensor], expected: Expected, limits: Format) -> Comparison:
     channels = expected.channels
 
     def walk(indices: Sequence[Index]) -> Comparison:
@@ -191,7 +165,7 @@ def _largest(actual: Callable[[Index], Tensor], expected: Expected, limits: _For
                     top = float(ratio.max())
                     nonfinite = nonfinite or not np.isfinite(error[ratio > 1]).all()
                 max_abs = max(max_abs, float(error.max()))
-                max_ulp = max(max_ulp, limits.in_ulp(error, block))
+                max_ulp = max(max_ulp, float(np.max(error / limits.unit(block))))
                 if worst is None or top > worst.bound_ratio:
                     worst = _element(channels, index, int(ratio.argmax()), block, value, ratio)
         return Comparison(max_abs, max_ulp, worst, nonfinite)
@@ -212,13 +186,11 @@ def _element(channels: Channels, index: Index, flat: int, block: Tensor, value: 
     )
 
 
-def _errors(
-    actual: Tensor, value: Array, rest: Array | None, bound: Array, limits: _Format
-) -> tuple[Array, Array]:
+def _errors(actual: Tensor, value: Array, rest: Array | None, bound: Array, limits: Format) -> tuple[Array, Array]:
     """Absolute errors and errors over the bound where some value may not be finite.
 
-    Equal infinities agree, and so do two NaN; an infinity agrees with what overflows the dtype; nothing else that is not
-    finite agrees with anything.
+    Equal infinities agree, and so do two NaN; an infinity agrees with what overflows the dtype; nothing else that is
+    not finite agrees with anything.
     """
     given = np.asarray(actual, dtype=np.float64)
     error = given - value

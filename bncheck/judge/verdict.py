@@ -78,7 +78,10 @@ def judge(question: Question, returned: Mapping[str, Tensor]) -> Judgement:
     if absent:
         judgement.notes.append(f"has no {', '.join(absent)}")
     if not checked:
-        judgement.verdict, judgement.reason = "unsupported", f"it has no {', '.join(absent)}, and nothing else is checked"
+        judgement.verdict, judgement.reason = (
+            "unsupported",
+            f"it has no {', '.join(absent)}, and nothing else is checked",
+        )
         return judgement
     requested = _Expectation.of(question, case.requested)
     documented = _Expectation.of(question, reading.semantics(case.requested)) if reading.facts else requested
@@ -157,7 +160,9 @@ def _judge_tensor(
             verdict, reading, found = "known", documented, by_document
         elif by_request.within and apart:
             verdict = "fail"
-            causes.append(Cause(kind="documentation", message=_contradiction(name, requested.semantics, documented.semantics)))
+            causes.append(
+                Cause(kind="documentation", message=_contradiction(name, requested.semantics, documented.semantics))
+            )
     if verdict == "fail" and not causes:
         causes.append(_unexplained(name, found))
     if problems:

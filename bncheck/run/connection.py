@@ -1,4 +1,4 @@
-"""One worker process, and what is said to it. Whatever it does, a request ends: with an answer, or with `WorkerDied`."""
+"""One worker process, and what is said to it. Whatever it does, a request ends: an answer, or `WorkerDied`."""
 
 from __future__ import annotations
 

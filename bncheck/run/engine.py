@@ -72,7 +72,9 @@ def run(
     stop = threading.Event()
     folder = Path(tempfile.mkdtemp(prefix="bncheck-"))
     store = Store(cases, folder, len(present))
-    lines = [_Line(family, cases, store, folder / f"answers{i}", events, stop, verbose) for i, family in enumerate(families)]
+    lines = [
+        _Line(family, cases, store, folder / f"answers{i}", events, stop, verbose) for i, family in enumerate(families)
+    ]
     pool = ThreadPoolExecutor(max(1, min(len(lines), jobs or _cores())))
     try:
         waiting = {pool.submit(line.work) for line in lines}
@@ -194,8 +196,8 @@ class _Line:
     def _announce(self, runner: Runner, **what: Any) -> None:
         if runner.spelling not in self._announced:
             self._announced.add(runner.spelling)
-            if runner.own_file and what["available"]:
-                what["version"] = runner.own_file
+            if runner.own is not None and what["available"]:
+                what["version"] = runner.own
             self._events.put(Implementation(runner=runner.spelling, device=DEVICE, **what))
 
     def _ask(self, number: int, loaded: LoadedCase, runner: Runner) -> _Job | None:

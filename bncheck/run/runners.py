@@ -29,6 +29,7 @@ class Runner:
 
     ``spelling`` is its name in results, ``family`` the worker process that it shares, ``load`` what that worker is told
     to load. ``missing`` says why it cannot run here, or is None; ``named``: it was asked for by name, not by a pattern.
+    ``own``: FILE.py:FUNCTION as written, for one's own; None for a built-in runner.
     """
 
     spelling: str
@@ -36,15 +37,11 @@ class Runner:
     load: str
     named: bool
     missing: str | None = None
-
-    @property
-    def own_file(self) -> str | None:
-        """FILE.py:FUNCTION of one's own runner, as it was written."""
-        return self.load[len("own:") :] if self.load.startswith("own:") else None
+    own: str | None = None
 
     def documented(self, case: Case) -> Reading | Unsupported:
         """How it documents to read ``case``; one's own function is taken to do what is requested."""
-        if self.load.startswith("own:"):
+        if self.own is not None:
             return Reading(axis=case.axis, parameters_dtype=case.input.dtype)
         return documented.of(self.spelling).documented(case)
 
@@ -108,4 +105,4 @@ def _own(spelling: str) -> Runner:
     path = Path(file)
     if not path.is_file():
         raise BadRunner(f"{spelling!r}: there is no file {file}")
-    return Runner(label, f"own:{path.resolve()}", f"own:{path.resolve()}:{function}", named=True)
+    return Runner(label, f"own:{path.resolve()}", f"own:{path.resolve()}:{function}", named=True, own=target)

@@ -1,4 +1,4 @@
-"""The tensors of the cases in play: made once, in files that every worker maps, and gone when the last has seen them."""
+"""The tensors of the cases in play: made once, in files that every worker maps, gone when the last has seen them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The worker: reads calls on standard input, makes them, and answers on what was standard output.
 
-Started by its path. Python then puts this folder first on the module path, where ``runners/torch.py`` and its like could
-shadow a framework; so the folder is taken off again and the package is loaded under a name of its own.
+Started by its path. Python then puts this folder first on the module path, where files named after frameworks could
+shadow them; so the folder is taken off again and the package is loaded under a name of its own.
 """
 
 import importlib.util

@@ -49,11 +49,11 @@ class Arranged:
 class Call:
     """What a runner is asked for.
 
-    ``steps``: one batch a training step (in inference, the one batch). ``extra``: one more batch, for inference with what
-    accumulated, or None. ``axis``: as the case writes it, or as arranged; ``kept``: the same as a sorted tuple of
+    ``steps``: one batch a training step (in inference, the one batch). ``extra``: one more batch, for inference with
+    what accumulated, or None. ``axis``: as the case writes it, or as arranged; ``kept``: the same as a sorted tuple of
     non-negative axes; ``reduced``: the others. ``mode``: ``training``, ``inference`` or None; ``epsilon``, ``momentum``
-    (the weight of the old statistic, or ``cumulative``): None says that no argument is to be passed, and ``requested`` is
-    then what the case expects of that. ``gamma``, ``beta``: None where the case has none.
+    (the weight of the old statistic, or ``cumulative``): None says that no argument is to be passed, and ``requested``
+    is then what the case expects of that. ``gamma``, ``beta``: None where the case has none.
     """
 
     def __init__(self, arguments, tensors, arranged):

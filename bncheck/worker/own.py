@@ -25,7 +25,6 @@ class Own:
         if not callable(function):
             raise AttributeError("{} has no function {}".format(self._path, self._name))
         self._function = function
-        return None
 
     def run(self, case):
         training = case.mode == "training"

@@ -1,7 +1,7 @@
 """The worker's loop: load a runner, make its calls one after another, answer each.
 
-A message is ``{"load": RUNNER}`` or ``{"call": RUNNER, ...}``; the answer to a call has ``tensors``, or ``refused`` (what
-the call raised), or ``error`` (it answered nonsense).
+A message is ``{"load": RUNNER}`` or ``{"call": RUNNER, ...}``; the answer to a call has ``tensors``, or ``refused``
+(what the call raised), or ``error`` (it answered nonsense).
 """
 
 import importlib

@@ -1,12 +1,12 @@
 """``keras.layers.BatchNormalization``, the Keras 3 layer, on TensorFlow."""
 
+from . import _tensorflow
+
 
 def load():
-    from ._tensorflow import version
-
     import keras
 
-    return "{} ({})".format(keras.__version__, version())
+    return "{} ({})".format(keras.__version__, _tensorflow.version())
 
 
 def run(case):
@@ -20,7 +20,7 @@ def run(case):
         center=case.beta is not None,
         scale=case.gamma is not None,
         dtype=case.dtype,
-        **case.given(epsilon="epsilon", momentum="momentum")
+        **case.given(epsilon="epsilon", momentum="momentum"),
     )
     layer.build(case.steps[0].shape)
     weights = [case.gamma, case.beta, case.moving_mean, case.moving_variance]

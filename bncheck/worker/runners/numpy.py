@@ -1,4 +1,4 @@
-"""The formula in NumPy, as a careful user writes it: in the tensor's dtype, in float32 inside where that has 16 bits."""
+"""The formula in NumPy, as a careful user writes it: in the tensor's dtype, in float32 inside if that has 16 bits."""
 
 import numpy as np
 

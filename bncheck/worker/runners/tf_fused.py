@@ -1,10 +1,10 @@
 """``tf.compat.v1.nn.fused_batch_norm``, the operation under the legacy layer's fused path."""
 
+from . import _tensorflow
+
 
 def load():
-    from ._tensorflow import version
-
-    return version()
+    return _tensorflow.version()
 
 
 def run(case):

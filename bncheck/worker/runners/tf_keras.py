@@ -1,12 +1,12 @@
 """``tf_keras.layers.BatchNormalization``, the legacy layer, which chooses its fused path by itself."""
 
+from . import _tensorflow
+
 
 def load():
-    from ._tensorflow import version
-
     import tf_keras
 
-    return "{} ({})".format(tf_keras.__version__, version())
+    return "{} ({})".format(tf_keras.__version__, _tensorflow.version())
 
 
 def run(case):
@@ -21,7 +21,7 @@ def run(case):
         center=case.beta is not None,
         scale=case.gamma is not None,
         dtype=case.dtype,
-        **case.given(epsilon="epsilon", momentum="momentum")
+        **case.given(epsilon="epsilon", momentum="momentum"),
     )
     layer.build(case.steps[0].shape)
     weights = [w for w in (case.gamma, case.beta, case.moving_mean, case.moving_variance) if w is not None]

@@ -1,12 +1,12 @@
 """``tf.compat.v1.layers.batch_normalization`` in a graph, its updates run through ``UPDATE_OPS``."""
 
+from . import _tensorflow
+
 
 def load():
     import tf_keras  # noqa: F401  (the layer is built on it)
 
-    from ._tensorflow import version
-
-    return version()
+    return _tensorflow.version()
 
 
 def run(case):
@@ -29,7 +29,7 @@ def run(case):
                 center=case.beta is not None,
                 scale=case.gamma is not None,
                 name="batch_normalization",
-                **dict(initial, **options)
+                **dict(initial, **options),
             )
 
     joint = len(case.kept) != 1

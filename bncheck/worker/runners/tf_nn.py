@@ -1,11 +1,11 @@
-"""``tf.nn.moments`` and ``tf.nn.batch_normalization``, with ``tf.train.ExponentialMovingAverage`` for the moving averages,
-which their documentation leaves to the user."""
+"""``tf.nn.moments`` and ``tf.nn.batch_normalization``, with ``tf.train.ExponentialMovingAverage`` for the moving
+averages, which their documentation leaves to the user."""
+
+from . import _tensorflow
 
 
 def load():
-    from ._tensorflow import version
-
-    return version()
+    return _tensorflow.version()
 
 
 def run(case):

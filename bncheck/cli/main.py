@@ -1,0 +1,51 @@
+"""The command line: one module a command, imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from bncheck import __version__
+
+COMMANDS = {
+    "run": "Run cases on every implementation installed and name the cause of each difference.",
+    "lint": "Check case files without running them.",
+    "schema": "Print the JSON Schema of case files or of results, for editors and programs.",
+    "runners": "Show which implementations can run here, their versions, and why others cannot.",
+}
+"""Each command and what it does; stated here so that listing them imports none."""
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"bncheck.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="bncheck")
+def cli() -> None:
+    """Which frameworks agree about batch normalization, and why the others do not."""
+
+
+def main() -> None:
+    """Run the command line; Ctrl-C ends it with exit code 130."""
+    try:
+        result = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    sys.exit(result if isinstance(result, int) else 0)

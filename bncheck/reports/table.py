@@ -1,0 +1,175 @@
+"""What the terminal says: who was run, what differs as documented, what failed and why, in at most 100 columns."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import click
+from tabulate import tabulate
+
+from bncheck.document import Document, Result
+
+WIDTH = 100
+
+Style = Callable[[str, str], str]
+"""A text in a colour."""
+
+
+def _coloured(text: str, colour: str) -> str:
+    return click.style(text, fg=colour)
+
+
+def _plain(text: str, colour: str) -> str:  # noqa: ARG001
+    return text
+
+
+def render(document: Document, *, seconds: float | None = None, every: bool = False, colour: bool = False) -> str:
+    """The report. ``seconds``: how long the run took; ``every``: list every result, not only what is not a pass."""
+    style: Style = _coloured if colour else _plain
+    parts = [_heading(document, seconds), _implementations(document)]
+    if every:
+        parts.append(_every(document, style))
+    parts += [_known(document, every), _failed(document, style), _closing(document, style)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _heading(document: Document, seconds: float | None) -> str:
+    ran = {r.runner for r in document.results}
+    devices = " and ".join(sorted({r.device for r in document.results})) or "cpu"
+    took = f" in {seconds:.1f} s" if seconds is not None else ""
+    cases, results = _count(len(document.cases), "case"), _count(len(document.results), "result")
+    return f"{cases} x {_count(len(ran), 'runner')} on {devices}: {results}{took}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def _table(headers: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[str] = ()) -> str:
+    rows = [[str(cell) for cell in row] for row in rows]
+    aligned = ["right" if header in right else "left" for header in headers]
+    text = tabulate(rows, headers, tablefmt="plain", colalign=aligned if rows else None, disable_numparse=True)
+    return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def _shortened(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def _implementations(document: Document) -> str:
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for result in document.results:
+        counts[result.runner][result.verdict] += 1
+    columns = ("pass", "known", "fail", "error", "unsupported")
+    rows = [
+        [
+            i.runner,
+            _shortened(i.version or ("own function" if i.available else "does not load"), 36),
+            *(counts[i.runner][c] for c in columns),
+        ]
+        for i in document.implementations
+        if i.available or i.runner in counts
+    ]
+    table = _table(["runner", "version", *columns], rows, right=columns)
+    absent = [i for i in document.implementations if not i.available and i.runner not in counts]
+    if not absent:
+        return table
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for implementation in absent:
+        by_reason[implementation.reason or "not available"].append(implementation.runner)
+    lines = [_wrapped(f"not run: {', '.join(names)}: {reason}", "") for reason, names in by_reason.items()]
+    return "\n".join([table, "", *lines])
+
+
+def _every(document: Document, style: Style) -> str:
+    colours = {"pass": "green", "known": "cyan", "fail": "red", "error": "red"}
+    rows = []
+    for result in document.results:
+        largest = max((t.bound_ratio or 0.0 for t in result.tensors), default=None)
+        note = result.reason or result.error or "; ".join([c.kind for c in result.causes] + result.notes)
+        rows.append(
+            [
+                _shortened(result.case, 44),
+                result.runner,
+                style(result.verdict, colours.get(result.verdict, "yellow")),
+                "-" if largest is None else _ratio(largest),
+                _shortened(note, 22),
+            ]
+        )
+    return _table(["case", "runner", "verdict", "x bound", "note"], rows, right=["x bound"])
+
+
+def _ratio(value: float | str) -> str:
+    return f"{value:.2g}" if isinstance(value, str) or value < 100 else f"{value:.3g}"
+
+
+def _known(document: Document, every: bool) -> str:
+    known = [r for r in document.results if r.verdict == "known"]
+    if not known:
+        return ""
+    specs = {c.id: c.spec for c in document.cases}
+    groups: dict[tuple[str, str, str, str, str], int] = Counter()
+    for result in known:
+        sources = result.documented.source.split("; ") if result.documented else [""]
+        for cause, source in zip(result.causes, sources * len(result.causes), strict=False):
+            default = "default " if specs[result.case].get(cause.kind) == "default" else ""
+            requested = "-" if cause.requested is None else f"{default}{_value(cause.requested)}"
+            key = (result.runner, cause.kind, requested, _value(cause.effective), source.split(" <")[0])
+            groups[key] += 1
+    rows = [
+        [runner, kind, count, _shortened(requested, 16), _shortened(used, 22), source]
+        for (runner, kind, requested, used, source), count in sorted(groups.items())
+    ]
+    hint = "" if every else "--all lists each"
+    head = f"Known: {_count(len(known), 'result')} {'differs' if len(known) == 1 else 'differ'} as documented"
+    table = _table(["runner", "cause", "cases", "requested", "used", "documented in"], rows, right=["cases"])
+    return f"{head:<70}{hint:>24}".rstrip() + "\n" + table
+
+
+def _value(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _failed(document: Document, style: Style) -> str:
+    failed = [r for r in document.results if r.verdict in ("fail", "error")]
+    if not failed:
+        return ""
+    headers = ("case", "runner", "tensor", "error", "x bound", "cause")
+    rows = [_failed_row(r) for r in failed]
+    table = _table(headers, rows, right=["x bound", "error"]).splitlines()
+    lines = [style(f"Failed: {len(failed)}", "red"), table[0]]
+    for result, row in zip(failed, table[1:], strict=True):
+        lines.append(row)
+        sentences = [result.error] if result.error else list(dict.fromkeys(c.message for c in result.causes))
+        lines += [_wrapped(sentence, "  ") for sentence in sentences if sentence]
+    return "\n".join(lines)
+
+
+def _failed_row(result: Result) -> list[str]:
+    judged = [t for t in result.tensors if t.bound_ratio is not None]
+    worst = max(judged, key=lambda t: float(t.bound_ratio or 0), default=None)
+    kinds = ", ".join(dict.fromkeys(c.kind for c in result.causes)) or result.verdict
+    name = worst.name if worst else (result.tensors[0].name if result.tensors else "-")
+    error = f"{worst.max_abs:.1e}" if worst and worst.max_abs is not None else "-"
+    ratio = _ratio(worst.bound_ratio) if worst and worst.bound_ratio is not None else "-"
+    return [_shortened(result.case, 40), result.runner, name, error, ratio, kinds]
+
+
+def _wrapped(text: str, indent: str) -> str:
+    return textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def _closing(document: Document, style: Style) -> str:
+    summary = document.summary
+    found = [(summary.fail, "discrepancy", "discrepancies"), (summary.error, "error", "errors")]
+    told = [f"{n} {one if n == 1 else many}" for n, one, many in found if n]
+    if told:
+        return style(", ".join(told), "red")
+    if not (summary.passed or summary.known):
+        return "nothing was judged"
+    known = f", {summary.known} as documented" if summary.known else ""
+    unsupported = f", {summary.unsupported} unsupported" if summary.unsupported else ""
+    return style(f"no discrepancies: {summary.passed} as requested{known}{unsupported}", "green")
