@@ -5,7 +5,15 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    WithJsonSchema,
+    model_serializer,
+)
 
 from bncheck.causes import CauseKind
 
@@ -69,6 +77,11 @@ class Tensor(Part):
     worst: list[Element] | None = Field(default=None, description="the worst elements; not for a pass")
     channels: list[Channel] | None = Field(default=None, description="the worst channels; not for a pass")
     histogram: Histogram | None = Field(default=None, description="not for a pass")
+
+    @model_serializer(mode="wrap")
+    def _without_absent_details(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        details = ("worst", "channels", "histogram")
+        return {key: value for key, value in handler(self).items() if value is not None or key not in details}
 
 
 class Cause(Part):

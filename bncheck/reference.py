@@ -65,7 +65,7 @@ class Step:
 class Normalization:
     """What one application does to each channel: ``(x - mean)*scale + beta``.
 
-    ``scale`` is ``gamma/sqrt(variance + epsilon)``. ``batch`` says that mean and variance are those of the batch itself;
+    ``scale`` is ``gamma/sqrt(variance + epsilon)``. ``batch``: mean and variance are those of the batch itself;
     ``steps_before`` is how many training steps have gone into the moving statistics that it uses otherwise.
     """
 
@@ -118,13 +118,20 @@ class Reference:
     inference: Normalization
 
 
-def evaluate(semantics: Semantics, batches: Sequence[Tensor], parameters: Parameters) -> Reference:
+def evaluate(
+    semantics: Semantics,
+    batches: Sequence[Tensor],
+    parameters: Parameters,
+    statistics: Callable[[Tensor, Channels], Statistics] | None = None,
+) -> Reference:
     """Apply batch normalization as ``semantics`` reads it: a training step on each batch, or inference on the first.
 
     ``batches`` are the tensors of all steps, each of one shape and dtype; in training, ``output`` is the last step's.
     ``inference`` is the application, in inference, of the moving statistics that are left at the end. Statistics that
     are not finite (an empty batch, an infinity in a channel) come out as NaN or infinity, as IEEE 754 has them.
+    ``statistics`` is `batch_statistics`, or a function that remembers what it found.
     """
+    statistics = statistics or batch_statistics
     first = batches[0]
     channels = Channels(first.shape, semantics.kept)
     precise = first.dtype == np.float64
@@ -146,15 +153,13 @@ def evaluate(semantics: Semantics, batches: Sequence[Tensor], parameters: Parame
         steps: list[Step] = []
         if semantics.mode == "training":
             for number, batch in enumerate(batches, start=1):
-                statistics = batch_statistics(batch, channels, precise=precise)
+                found = statistics(batch, channels)
                 weight = _weight_of_old(semantics, number)
-                entered = Statistics(
-                    statistics.mean, _estimate(statistics.variance, semantics.moving_variance, channels.values)
-                )
+                entered = Statistics(found.mean, _estimate(found.variance, semantics.moving_variance, channels.values))
                 after = Statistics(
                     _blend(weight, moving.mean, entered.mean), _blend(weight, moving.variance, entered.variance)
                 )
-                steps.append(Step(statistics, weight, entered, moving, after))
+                steps.append(Step(found, weight, entered, moving, after))
                 moving = after
         inference = normalization(moving, batch=False, steps_before=len(steps))
         output = normalization(steps[-1].batch, batch=True, steps_before=len(steps) - 1) if steps else inference
@@ -177,8 +182,9 @@ def _estimate(biased: DoubleDouble, estimator: Estimator, values: int) -> Double
     return biased * DoubleDouble.of(values) / DoubleDouble.of(max(values - 1, 1))
 
 
-def batch_statistics(tensor: Tensor, channels: Channels, *, precise: bool) -> Statistics:
+def batch_statistics(tensor: Tensor, channels: Channels) -> Statistics:
     """Mean and biased variance of each channel, to far below a rounding of the tensor's dtype."""
+    precise = tensor.dtype == np.float64
     view = channels.view(tensor)
     shape = channels.spread(np.zeros(channels.count)).shape
     total = _total_precise if precise else _total

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bncheck.case.load import LoadedCase
+from bncheck.case.model import Case
 from bncheck.document import Implementation, Result
 from bncheck.documented.reading import Reading, Unsupported
 from bncheck.judge import verdict
@@ -215,7 +216,7 @@ class _Line:
         except _Unavailable as why:
             self._report(number, loaded, runner, verdict="error", error=str(why))
             return None
-        connection.send(_call(job))
+        connection.send(call_message(runner, loaded.case, reading, prepared.described, job.folder))
         return job
 
     def _fetch(self, job: _Job) -> _Job | None:
@@ -267,18 +268,19 @@ class _Unavailable(Exception):
     """A runner cannot be run; the message says why."""
 
 
-def _call(job: _Job) -> dict[str, Any]:
-    """The message that asks a worker for one case."""
-    case, reading = job.loaded.case, job.reading
+def call_message(
+    runner: Runner, case: Case, reading: Reading, described: Mapping[str, Any], answer: Path
+) -> dict[str, Any]:
+    """What a worker is told to make one call: tensors are ``described`` files, those it answers go below ``answer``."""
     requested = case.requested
 
     def passed(value: Any) -> Any:
         return None if value == "default" else value
 
     return {
-        "call": job.runner.load,
-        "answer": str(job.folder),
-        "tensors": job.prepared.described,
+        "call": runner.load,
+        "answer": str(answer),
+        "tensors": dict(described),
         "arrangement": reading.arrangement.described(case) if reading.arrangement else None,
         "arguments": {
             "dtype": case.input.dtype,

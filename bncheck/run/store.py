@@ -14,7 +14,8 @@ import numpy as np
 
 from bncheck.case import inputs
 from bncheck.case.load import LoadedCase
-from bncheck.reference import Reference, Tensor, evaluate
+from bncheck.channels import Channels
+from bncheck.reference import Reference, Statistics, Tensor, batch_statistics, evaluate
 from bncheck.semantics import Semantics
 from bncheck.worker import wire
 
@@ -32,6 +33,7 @@ class Prepared:
         self.users = 0
         self._lock = threading.Lock()
         self._references: dict[Semantics, Reference] = {}
+        self._statistics: dict[tuple[int, tuple[int, ...]], Statistics] = {}
 
     @cached_property
     def inputs(self) -> inputs.Inputs:
@@ -63,8 +65,15 @@ class Prepared:
         with self._lock:
             if semantics not in self._references:
                 steps = self.inputs.batches[: self.loaded.case.steps]
-                self._references[semantics] = evaluate(semantics, steps, self.inputs.exact)
+                self._references[semantics] = evaluate(semantics, steps, self.inputs.exact, self._remembered)
             return self._references[semantics]
+
+    def _remembered(self, batch: Tensor, channels: Channels) -> Statistics:
+        """The statistics of a batch, which readings that differ elsewhere share."""
+        key = (id(batch), channels.kept)
+        if key not in self._statistics:
+            self._statistics[key] = batch_statistics(batch, channels)
+        return self._statistics[key]
 
 
 class Store:
