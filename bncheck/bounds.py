@@ -174,7 +174,8 @@ def _output_bound(applied: Normalization, errors: Errors, rounding: Rounding, na
     at_mean = np.abs(applied.mean.hi) * scale
     shift = np.abs(applied.beta.hi - applied.mean.hi * applied.scale.hi)
     spread = applied.variance.hi + applied.epsilon
-    rho = np.minimum(np.where(errors.variance == 0, 0.0, errors.variance / spread), 0.9)
+    off = errors.variance + (2 * rounding.spacing if narrow else 0.0)  # v and epsilon, held in 16 bits, may underflow
+    rho = np.minimum(np.where(off == 0, 0.0, off / spread), 0.9)
     slope = 10 * u + 1 / np.sqrt(1 - rho) - 1
     floor = u * (2 * at_mean + shift + beta) + scale * errors.mean + rounding.flushed * (2 * scale + 4)
     if narrow:

@@ -90,6 +90,7 @@ class Cause(Part):
     effective: Any = None
     interval: list[Real] | None = None
     message: str
+    source: str | None = Field(default=None, description="where it is documented")
 
 
 class Documented(Part):

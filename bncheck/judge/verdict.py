@@ -31,6 +31,9 @@ AFFECTS = {
 }
 """Which fields of a reading each tensor depends on."""
 
+_WORDS = {"wide": "float32 inside", "narrow": "16 bits inside"}
+"""What users read for a precision."""
+
 _ORDER: tuple[Verdict, ...] = ("pass", "known", "fail")
 
 
@@ -60,7 +63,8 @@ def refused(question: Question, said: str) -> Judgement:
     """The call itself raised ``said``: known if that is documented, else a fail."""
     refusal = question.reading.refusal
     words = f" Documented: {refusal.words}." if refusal else ""
-    cause = Cause(kind="refused", effective=said, message=f"The call raised {said}.{words}")
+    source = str(refusal.source) if refusal else None
+    cause = Cause(kind="refused", effective=said, message=f"The call raised {said}.{words}", source=source)
     judgement = Judgement("known" if refusal else "fail", list(question.reading.notes), causes=[cause])
     if refusal:
         judgement.documented = document.Documented(source=str(refusal.source), differs=["refused"])
@@ -96,7 +100,8 @@ def judge(question: Question, returned: Mapping[str, Tensor]) -> Judgement:
         if verdict == "known":
             differing += [f for f in reading.facts if f.field in AFFECTS[name] and f not in differing]
     if differing:
-        judgement.causes += [_known_cause(fact, case.requested) for fact in differing]
+        if judgement.verdict == "known":
+            judgement.causes += [_known_cause(fact, case.requested) for fact in differing]
         judgement.documented = document.Documented(
             source="; ".join(dict.fromkeys(str(f.source) for f in differing)),
             differs=[KINDS[f.field] for f in differing],
@@ -198,18 +203,18 @@ def _unexplained(name: str, found: Comparison) -> Cause:
 
 def _contradiction(name: str, requested: Semantics, documented: Semantics) -> str:
     changed = [f for f in AFFECTS[name] if getattr(documented, f) != getattr(requested, f)]
-    parts = ", ".join(f"{KINDS[f]} {getattr(documented, f)}" for f in changed)
+    parts = ", ".join(f"{KINDS[f]} {_WORDS.get(value := getattr(documented, f), value)}" for f in changed)
     return f"{name} is as requested, but documented is {parts}."
 
 
 def _known_cause(fact: Fact, requested: Semantics) -> Cause:
-    wanted = getattr(requested, fact.field)
-    shown = "default " if fact.words.startswith("the default") else ""
+    used, wanted = (_WORDS.get(value, value) for value in (fact.value, getattr(requested, fact.field)))
     return Cause(
         kind=KINDS[fact.field],
         requested=wanted,
-        effective=fact.value,
-        message=f"{fact.value} used, {shown}{wanted} requested: {fact.words}.",
+        effective=used,
+        message=f"{used} used, {wanted} requested: {fact.words}.",
+        source=str(fact.source),
     )
 
 

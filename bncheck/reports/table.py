@@ -13,6 +13,7 @@ from tabulate import tabulate
 from bncheck.document import Document, Result
 
 WIDTH = 100
+CASE_WIDTH = 36
 
 Style = Callable[[str, str], str]
 """A text in a colour."""
@@ -92,11 +93,11 @@ def _every(document: Document, style: Style) -> str:
         note = result.reason or result.error or "; ".join([c.kind for c in result.causes] + result.notes)
         rows.append(
             [
-                _shortened(result.case, 44),
+                _shortened(result.case, CASE_WIDTH),
                 result.runner,
                 style(result.verdict, colours.get(result.verdict, "yellow")),
                 "-" if largest is None else _ratio(largest),
-                _shortened(note, 22),
+                _shortened(note, 30),
             ]
         )
     return _table(["case", "runner", "verdict", "x bound", "note"], rows, right=["x bound"])
@@ -113,11 +114,10 @@ def _known(document: Document, every: bool) -> str:
     specs = {c.id: c.spec for c in document.cases}
     groups: dict[tuple[str, str, str, str, str], int] = Counter()
     for result in known:
-        sources = result.documented.source.split("; ") if result.documented else [""]
-        for cause, source in zip(result.causes, sources * len(result.causes), strict=False):
+        for cause in result.causes:
             default = "default " if specs[result.case].get(cause.kind) == "default" else ""
             requested = "-" if cause.requested is None else f"{default}{_value(cause.requested)}"
-            key = (result.runner, cause.kind, requested, _value(cause.effective), source.split(" <")[0])
+            key = (result.runner, cause.kind, requested, _value(cause.effective), (cause.source or "").split(" <")[0])
             groups[key] += 1
     rows = [
         [runner, kind, count, _shortened(requested, 16), _shortened(used, 22), source]
@@ -143,6 +143,8 @@ def _failed(document: Document, style: Style) -> str:
     lines = [style(f"Failed: {len(failed)}", "red"), table[0]]
     for result, row in zip(failed, table[1:], strict=True):
         lines.append(row)
+        if len(result.case) > CASE_WIDTH:
+            lines.append(f"  {result.case}")
         sentences = [result.error] if result.error else list(dict.fromkeys(c.message for c in result.causes))
         lines += [_wrapped(sentence, "  ") for sentence in sentences if sentence]
     return "\n".join(lines)
@@ -155,7 +157,7 @@ def _failed_row(result: Result) -> list[str]:
     name = worst.name if worst else (result.tensors[0].name if result.tensors else "-")
     error = f"{worst.max_abs:.1e}" if worst and worst.max_abs is not None else "-"
     ratio = _ratio(worst.bound_ratio) if worst and worst.bound_ratio is not None else "-"
-    return [_shortened(result.case, 40), result.runner, name, error, ratio, kinds]
+    return [_shortened(result.case, CASE_WIDTH), result.runner, name, error, ratio, kinds]
 
 
 def _wrapped(text: str, indent: str) -> str:

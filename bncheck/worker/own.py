@@ -62,7 +62,7 @@ class Own:
             raise Nonsense("the returned dict lacks {}".format(", ".join(missing)))
         result = {k: returned.get(k) for k in ("output", "moving_mean", "moving_variance")}
         for name, value in result.items():
-            if not isinstance(value, np.ndarray) and not (value is None and name != "output"):
+            if not isinstance(value, (np.ndarray, np.generic)) and not (value is None and name != "output"):
                 raise Nonsense("{} is {}, not a NumPy array".format(name, type(value).__name__))
         return result
 

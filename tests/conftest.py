@@ -1,0 +1,57 @@
+"""What tests of several rooms need: cases written as a user writes them, and runs of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bncheck.case.load import LoadedCase, load
+from bncheck.case.model import Case
+from bncheck.document import Implementation, Result
+from bncheck.run import engine
+from bncheck.run.runners import select
+
+OWN = Path(__file__).parent / "run" / "own_runners.py"
+"""Functions right and wrong, good and unruly, that tests run as users run their own."""
+
+
+def own(label: str, function: str | None = None) -> str:
+    """The spelling of a runner from `own_runners`."""
+    return f"{label}={OWN}:{function or label.replace('-', '_')}"
+
+
+@pytest.fixture
+def write_case(tmp_path: Path) -> Callable[..., Path]:
+    """Writes YAML text to a file below a folder ``cases``."""
+
+    def write(text: str, name: str = "case.yaml") -> Path:
+        file = tmp_path / "cases" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    return write
+
+
+def make_case(**changes: Any) -> Case:
+    """A small training case on discriminating data; ``input`` is changed key by key."""
+    data: dict[str, Any] = {
+        "title": "a case",
+        "input": {"shape": [4, 3, 5, 2], "layout": "NCHW"},
+        "axis": 1,
+        "mode": "training",
+        "momentum": 0.9,
+    }
+    data["input"] = {**data["input"], **changes.pop("input", {})}
+    return Case.model_validate({**data, **changes})
+
+
+def run(paths: Path | list[LoadedCase], *spellings: str) -> tuple[dict[str, Result], dict[str, Implementation]]:
+    """Results by ``case runner`` and implementations by runner of a real run."""
+    cases = load([paths]) if isinstance(paths, Path) else paths
+    events = list(engine.run(cases, select(spellings)))
+    results = {f"{e.result.case} {e.result.runner}": e.result for e in events if isinstance(e, engine.Done)}
+    return results, {e.runner: e for e in events if isinstance(e, Implementation)}

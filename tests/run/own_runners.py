@@ -1,0 +1,126 @@
+"""Implementations of one's own: a right one, wrong ones, and unruly ones. Run as LABEL=own_runners.py:FUNCTION."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+import numpy as np
+
+
+def right(x, *, axis, epsilon, momentum, training, gamma, beta, moving_mean, moving_variance):
+    """The formula in float32, or float64 for float64."""
+    inside = np.result_type(x.dtype, np.float32)
+    reduced = tuple(a for a in range(x.ndim) if a not in axis)
+    shape = [x.shape[a] if a in axis else 1 for a in range(x.ndim)]
+    wide = x.astype(inside)
+    mean, variance = moving_mean.reshape(shape).astype(inside), moving_variance.reshape(shape).astype(inside)
+    result = {}
+    if training:
+        mean, variance = wide.mean(axis=reduced, keepdims=True), wide.var(axis=reduced, keepdims=True)
+        for name, old, new in (("moving_mean", moving_mean, mean), ("moving_variance", moving_variance, variance)):
+            blended = inside.type(momentum) * old.astype(inside) + inside.type(1 - momentum) * new.reshape(old.shape)
+            result[name] = blended.astype(x.dtype)
+    y = (wide - mean) / np.sqrt(variance + inside.type(epsilon))
+    if gamma is not None:
+        y = y * gamma.reshape(shape).astype(inside)
+    if beta is not None:
+        y = y + beta.reshape(shape).astype(inside)
+    return {"output": y.astype(x.dtype), **result}
+
+
+def with_defaults(x, *, epsilon=1e-3, momentum=0.99, training=False, **others):
+    """Has defaults of its own, which are those that `default` requests."""
+    return right(x, epsilon=epsilon, momentum=momentum, training=training, **others)
+
+
+def with_another_default(x, *, epsilon=0.5, **others):
+    return right(x, epsilon=epsilon, **others)
+
+
+def without_statistics(x, **arguments):
+    return {**right(x, **arguments), "moving_mean": None, "moving_variance": None}
+
+
+def epsilon_dropped(x, *, epsilon, **others):
+    return right(x, epsilon=0.0, **others)
+
+
+def momentum_exchanged(x, *, momentum, **others):
+    return right(x, momentum=1 - momentum, **others)
+
+
+def wrong_axis(x, *, axis, gamma, beta, moving_mean, moving_variance, **others):
+    axis = ((axis[0] + 1) % x.ndim,)
+    return right(
+        x, axis=axis, gamma=gamma, beta=beta, moving_mean=moving_mean, moving_variance=moving_variance, **others
+    )
+
+
+def raises(x, **arguments):
+    raise ValueError("this shape is not for me")
+
+
+def wrong_shape(x, **arguments):
+    return {**right(x, **arguments), "output": x[0]}
+
+
+def wrong_dtype(x, **arguments):
+    result = right(x, **arguments)
+    return {**result, "output": result["output"].astype(np.float64)}
+
+
+def not_finite(x, **arguments):
+    result = right(x, **arguments)
+    result["output"][(0,) * x.ndim] = np.nan
+    return result
+
+
+def a_list(x, **arguments):
+    return {"output": x.tolist(), "moving_mean": None, "moving_variance": None}
+
+
+def objects(x, **arguments):
+    return {**right(x, **arguments), "output": np.array([None, {}], dtype=object)}
+
+
+def a_tuple(x, **arguments):
+    return (x,)
+
+
+def key_missing(x, **arguments):
+    return {"moving_mean": x}
+
+
+def writes_into_its_inputs(x, *, gamma, moving_mean, **others):
+    result = right(x, gamma=gamma, moving_mean=moving_mean, **others)
+    x[...] = 7
+    gamma[...] = 7
+    return result
+
+
+def talks(x, **arguments):
+    print('{"tensors": {}}')
+    print("x" * 200_000)
+    sys.stderr.write("y" * 200_000)
+    os.write(1, b"not json\n")
+    return right(x, **arguments)
+
+
+def segfaults_on_rank_2(x, **arguments):
+    if x.ndim == 2:
+        print("about to fall")
+        sys.stdout.flush()
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return right(x, **arguments)
+
+
+def exits(x, **arguments):
+    os._exit(7)
+
+
+def reports_its_process(x, **arguments):
+    time.sleep(0.01)
+    return {"output": np.full_like(x, os.getpid()), "moving_mean": None, "moving_variance": None}

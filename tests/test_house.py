@@ -1,0 +1,103 @@
+"""The rules of the house: who may import whom, what stays light, what an old Python must still read."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import bncheck
+from bncheck import documented
+
+PACKAGE = Path(bncheck.__file__).parent
+
+MATHEMATICS = {"semantics", "causes", "doubledouble", "channels", "formats", "reference", "bounds"}
+
+MAY_IMPORT = {
+    **{module: MATHEMATICS for module in MATHEMATICS},
+    "case": MATHEMATICS,
+    "document": {"causes"},
+    "documented": MATHEMATICS | {"case"},
+    "judge": MATHEMATICS | {"case", "documented", "document"},
+    "worker": set(),
+    "run": MATHEMATICS | {"case", "documented", "document", "judge", "worker"},
+    "reports": {"document"},
+    "cli": MATHEMATICS | {"case", "documented", "document", "judge", "run", "reports"},
+    "__main__": {"cli"},
+    "__init__": set(),
+}
+"""Rooms import only rooms nearer to the mathematics (and themselves)."""
+
+WORKER_MAY_IMPORT = {"numpy", "ml_dtypes"}
+FRAMEWORKS = {
+    "_tensorflow": {"tensorflow"},
+    "keras": {"keras"},
+    "tf_keras": {"tensorflow", "tf_keras"},
+    "tf_layers": {"tensorflow", "tf_keras"},
+    "tf_nn": {"tensorflow"},
+    "tf_fused": {"tensorflow"},
+    "torch": {"torch"},
+    "torch_functional": {"torch"},
+}
+
+
+def modules(folder: Path = PACKAGE) -> list[Path]:
+    return sorted(folder.rglob("*.py"))
+
+
+def room(file: Path) -> str:
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(file: Path) -> Iterator[str]:
+    """The absolute names of the modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("file", modules(), ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_rooms_import_only_rooms_nearer_to_the_mathematics(file: Path) -> None:
+    here = room(file)
+    ours = {name.split(".")[1] for name in imported(file) if name.startswith("bncheck.")}
+    rooms = {name for name in ours if (PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").exists()}
+    assert rooms - {here} <= MAY_IMPORT[here]
+
+
+@pytest.mark.parametrize("file", modules(PACKAGE / "worker"), ids=lambda f: f.stem)
+def test_a_worker_imports_the_standard_library_numpy_and_its_framework(file: Path) -> None:
+    roots = {name.split(".")[0] for name in imported(file)} - set(sys.stdlib_module_names) - {"bncheck_worker"}
+    allowed = WORKER_MAY_IMPORT | (FRAMEWORKS.get(file.stem, set()) if file.parent.name == "runners" else set())
+    assert roots <= allowed
+
+
+@pytest.mark.parametrize("file", [PACKAGE / "__init__.py", *modules(PACKAGE / "worker")], ids=lambda f: f.stem)
+def test_python_3_7_can_read_it(file: Path) -> None:
+    ast.parse(file.read_text(encoding="utf-8"), feature_version=(3, 7))
+
+
+def test_every_runner_is_two_files_of_one_name() -> None:
+    calls = {f.stem for f in (PACKAGE / "worker" / "runners").glob("*.py") if not f.stem.startswith("_")}
+    says = {name.replace("-", "_") for name in documented.built_in()}
+    assert calls == says
+    assert len(says) == 8
+
+
+@pytest.mark.parametrize(
+    "command", [["-c", "import bncheck"], ["-m", "bncheck", "--help"], ["-m", "bncheck", "--version"]], ids=str
+)
+def test_neither_the_package_nor_help_imports_numpy_or_a_framework(command: list[str]) -> None:
+    process = subprocess.run([sys.executable, "-X", "importtime", *command], capture_output=True, text=True, check=True)
+    names = {line.rpartition("|")[2].strip().split(".")[0] for line in process.stderr.splitlines()}
+    assert "bncheck" in names
+    assert not names & {"numpy", "tensorflow", "keras", "tf_keras", "torch", "pydantic", "ruamel", "ml_dtypes"}
+
+
+def test_no_module_is_named_for_being_useful() -> None:
+    assert not {f.stem for f in modules()} & {"utils", "util", "helpers", "common", "manager", "misc"}
