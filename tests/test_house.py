@@ -18,7 +18,7 @@ PACKAGE = Path(bncheck.__file__).parent
 MATHEMATICS = {"semantics", "causes", "doubledouble", "channels", "formats", "reference", "bounds"}
 
 MAY_IMPORT = {
-    **{module: MATHEMATICS for module in MATHEMATICS},
+    **dict.fromkeys(MATHEMATICS, MATHEMATICS),
     "case": MATHEMATICS,
     "document": {"causes"},
     "documented": MATHEMATICS | {"case"},

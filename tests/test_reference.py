@@ -126,9 +126,7 @@ def own_errors(
     return {
         "output": own_error(compare.of_output(reference.output, batches[-1], limits.output, None), true.output),
         "inference": own_error(compare.of_output(reference.inference, extra, limits.inference, None), true.inference),
-        "moving_mean": own_error(
-            compare.of_statistic(moving.mean, limits.moving.mean, shape, None), true.moving_mean
-        ),
+        "moving_mean": own_error(compare.of_statistic(moving.mean, limits.moving.mean, shape, None), true.moving_mean),
         "moving_variance": own_error(
             compare.of_statistic(moving.variance, limits.moving.variance, shape, None), true.moving_variance
         ),
@@ -213,8 +211,7 @@ def test_a_far_first_value_in_one_channel_is_seen_beside_one_that_is_not_a_numbe
     far, lost = numbers.standard_normal((MANY, 2)).astype(dtype).T
     far[0], lost[3] = 1e6, np.nan
     alone, beside = (
-        batch_statistics(x, Channels(x.shape, (1,)))
-        for x in (far[:, None], np.stack([far, lost], axis=1))
+        batch_statistics(x, Channels(x.shape, (1,))) for x in (far[:, None], np.stack([far, lost], axis=1))
     )
     for one, both in ((alone.mean, beside.mean), (alone.variance, beside.variance)):
         np.testing.assert_allclose(both.hi[0], one.hi[0], rtol=1e-12)
@@ -243,9 +240,7 @@ def test_the_moving_variance_of_1_2_3_4(dtype: str, estimator: str, variance: fl
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(
-    ("estimator", "variance"), [("biased", 1.25), ("unbiased", 5 / 3)]
-)
+@pytest.mark.parametrize(("estimator", "variance"), [("biased", 1.25), ("unbiased", 5 / 3)])
 def test_the_batch_variance_normalizes_the_output_and_leaves_the_moving_variance_alone(
     dtype: str, estimator: str, variance: float
 ) -> None:

@@ -23,4 +23,8 @@ def command(paths: tuple[Path, ...], max_elements: int | None) -> None:
     """
     cases = load_or_exit(paths, max_elements)
     files = len({case.file for case in cases})
-    click.echo(f"{len(cases)} cases in {files} files: no problems")
+    click.echo(f"{len(cases)} case{_s(len(cases))} in {files} file{_s(files)}: no problems")
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"

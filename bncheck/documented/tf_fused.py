@@ -15,7 +15,7 @@ FUNCTION = Source(
     "https://www.tensorflow.org/api_docs/python/tf/compat/v1/nn/fused_batch_norm",
 )
 KERNEL = Source(
-    "TensorFlow's FusedBatchNorm kernel",
+    "TensorFlow's fused kernel",
     "https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/kernels/fused_batch_norm_op.cc",
 )
 

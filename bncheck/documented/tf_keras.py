@@ -11,11 +11,11 @@ NEEDS = ("tensorflow", "tf-keras")
 EXTRA = "tensorflow"
 
 LAYER = Source(
-    "tf_keras BatchNormalization",
+    "tf_keras",
     "https://github.com/keras-team/tf-keras/blob/master/tf_keras/layers/normalization/batch_normalization.py",
 )
 FUSED = Source(
-    "tf_keras BatchNormalization, fused path",
+    "tf_keras, fused path",
     "https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/kernels/fused_batch_norm_op.cc",
 )
 

@@ -50,9 +50,13 @@ def _count(number: int, noun: str) -> str:
 
 
 def _table(headers: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[str] = ()) -> str:
-    rows = [[str(cell) for cell in row] for row in rows]
+    """Columns under their headers; the last is cut to what is left of the width."""
+    cells = [list(headers), *([str(cell) for cell in row] for row in rows)]
+    taken = 2 + sum(2 + max(len(click.unstyle(row[c])) for row in cells) for c in range(len(headers) - 1))
+    for row in cells:
+        row[-1] = _shortened(row[-1], max(WIDTH - taken, 8))
     aligned = ["right" if header in right else "left" for header in headers]
-    text = tabulate(rows, headers, tablefmt="plain", colalign=aligned if rows else None, disable_numparse=True)
+    text = tabulate(cells, tablefmt="plain", colalign=aligned, disable_numparse=True)
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
@@ -68,7 +72,7 @@ def _implementations(document: Document) -> str:
     rows = [
         [
             i.runner,
-            _shortened(i.version or ("own function" if i.available else "does not load"), 36),
+            _shortened(i.version or "does not load", 36),
             *(counts[i.runner][c] for c in columns),
         ]
         for i in document.implementations
@@ -91,16 +95,16 @@ def _every(document: Document, style: Style) -> str:
     for result in document.results:
         largest = max((t.bound_ratio or 0.0 for t in result.tensors), default=None)
         note = result.reason or result.error or "; ".join([c.kind for c in result.causes] + result.notes)
-        rows.append(
-            [
-                _shortened(result.case, CASE_WIDTH),
-                result.runner,
-                style(result.verdict, colours.get(result.verdict, "yellow")),
-                "-" if largest is None else _ratio(largest),
-                _shortened(note, 30),
-            ]
-        )
-    return _table(["case", "runner", "verdict", "x bound", "note"], rows, right=["x bound"])
+        verdict = style(result.verdict, colours.get(result.verdict, "yellow"))
+        rows.append([result.runner, verdict, "-" if largest is None else _ratio(largest), note])
+    header, *lines = _table(["runner", "verdict", "x bound", "note"], rows, right=["x bound"]).splitlines()
+    listed, last = [f"case\n  {header}"], None
+    for result, line in zip(document.results, lines, strict=True):
+        if result.case != last:
+            last = result.case
+            listed.append(last)
+        listed.append(f"  {line}")
+    return "\n".join(listed)
 
 
 def _ratio(value: float | str) -> str:

@@ -1,8 +1,8 @@
 """How long the judge takes on a full-size tensor, against PyTorch's own forward on that tensor, and with what memory.
 
 The video of the fourth question: 1,024 batches of 30 grey frames of 64 x 64, float32, training, axis 1. Reference and
-comparison together are timed in a process of their own, side by side with PyTorch's forward in another; the parent's peak
-resident memory is that of a real ``bncheck run`` of the case.
+comparison together are timed in a process of their own, side by side with PyTorch's forward in another; the parent's
+peak resident memory is that of a real ``bncheck run`` of the case.
 
     python tests/benchmarks/full_size_video.py
 """

@@ -79,7 +79,9 @@ EXAMPLES = {
     "cumulative": CUMULATIVE,
     "one": ONE_VALUE,
     **{
-        f"rank{len(letters)}": RANKS.replace("[7], layout: N", f"{[2, 3, 2, 3, 2, 3][: len(letters)]}, layout: {letters}")
+        f"rank{len(letters)}": RANKS.replace(
+            "[7], layout: N", f"{[2, 3, 2, 3, 2, 3][: len(letters)]}, layout: {letters}"
+        )
         for letters in ("N", "NC", "NLC", "NHWC", "NDHWC", "NTDHWC")
     },
 }
@@ -171,7 +173,9 @@ def cases_shipped() -> list[LoadedCase]:
 def test_the_corpus_passes_and_two_runs_differ_only_in_seconds() -> None:
     first, second = (run(cases_shipped())[0] for _ in range(2))
     assert Counter(r.verdict for r in first.values()).keys() <= {"pass", "known", "unsupported"}
-    timeless = [{k: r.model_dump(exclude={"seconds"}) for k, r in sorted(results.items())} for results in (first, second)]
+    timeless = [
+        {k: r.model_dump(exclude={"seconds"}) for k, r in sorted(results.items())} for results in (first, second)
+    ]
     assert timeless[0] == timeless[1]
 
 
@@ -180,7 +184,9 @@ def test_a_published_number_that_is_wrong_is_told_before_anything_runs(
 ) -> None:
     from bncheck.case.expected import broken
 
-    file = write_case(ONE_VALUE + "parameters: {beta: [1.5, 2, 3]}\nexpected:\n  output:\n    - 1.5\n    - 2.1\n    - 3\n")
+    file = write_case(
+        ONE_VALUE + "parameters: {beta: [1.5, 2, 3]}\nexpected:\n  output:\n    - 1.5\n    - 2.1\n    - 3\n"
+    )
     problems = [p for case in load([file]) for p in broken(case)]
     assert [(p.line, p.column) for p in problems] == [(9, 7)]
     assert "2 by the reference, not 2.1" in problems[0].message

@@ -1,0 +1,156 @@
+"""The verdict policy, on tensors made by hand: R judges where documentation agrees, D where it differs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import make_case
+
+from bncheck.case import inputs
+from bncheck.case.model import Case
+from bncheck.document import Tensor
+from bncheck.documented.reading import Fact, Reading, Refusal, Source
+from bncheck.judge import verdict
+from bncheck.judge.verdict import Judgement, Question
+from bncheck.reference import evaluate
+from bncheck.semantics import Semantics
+
+SOURCE = Source("somewhere", "https://example.org")
+UNBIASED = Fact("moving_variance", "unbiased", "it is kept unbiased", SOURCE)
+LARGE_EPSILON = Fact("epsilon", 0.5, "the default epsilon is 0.5", SOURCE)
+NARROW = Fact("precision", "narrow", "scale and shift are rounded", SOURCE)
+
+
+def question(case: Case, *facts: Fact, refusal: Refusal | None = None) -> Question:
+    made = inputs.make(case)
+    reading = Reading(axis=case.axis, parameters_dtype=case.input.dtype, facts=facts, refusal=refusal)
+    return Question(case, made, reading, lambda s: evaluate(s, made.batches[: case.steps], made.exact))
+
+
+def answer(asked: Question, semantics: Semantics) -> dict[str, np.ndarray]:
+    """What an implementation that reads the case so, exactly, would return."""
+    reference = asked.reference(semantics)
+    dtype, shape = asked.case.input.dtype, asked.case.channels.statistic_shape
+    return {
+        "output": reference.output.output(asked.inputs.batches[-1]).astype(dtype),
+        "moving_mean": reference.moving.mean.hi.reshape(shape).astype(dtype),
+        "moving_variance": reference.moving.variance.hi.reshape(shape).astype(dtype),
+    }
+
+
+def judged(asked: Question, semantics: Semantics) -> Judgement:
+    return verdict.judge(asked, answer(asked, semantics))
+
+
+def by_name(judgement: Judgement) -> Mapping[str, Tensor]:
+    return {t.name: t for t in judgement.tensors}
+
+
+def test_what_was_requested_passes_if_nothing_else_is_documented() -> None:
+    asked = question(make_case())
+    result = judged(asked, asked.case.requested)
+    assert (result.verdict, result.causes, result.documented) == ("pass", [], None)
+    assert all(t.bound_ratio <= 1 and t.worst is None for t in result.tensors)
+
+
+def test_what_is_documented_is_known_with_its_source() -> None:
+    asked = question(make_case(), UNBIASED)
+    result = judged(asked, replace(asked.case.requested, moving_variance="unbiased"))
+    assert result.verdict == "known"
+    assert [(c.kind, c.requested, c.effective) for c in result.causes] == [("moving-variance", "biased", "unbiased")]
+    assert result.documented.source == "somewhere <https://example.org>"
+    assert by_name(result)["moving_variance"].bound_ratio <= 1  # measured against what is documented
+
+
+def test_what_contradicts_the_documentation_fails_even_if_it_is_as_requested() -> None:
+    asked = question(make_case(), UNBIASED)
+    result = judged(asked, asked.case.requested)
+    assert result.verdict == "fail"
+    assert [c.kind for c in result.causes] == ["documentation"]
+    assert "moving_variance is as requested, but documented is moving-variance unbiased" in result.causes[0].message
+
+
+def test_what_is_neither_requested_nor_documented_fails() -> None:
+    asked = question(make_case(), UNBIASED)
+    result = judged(asked, replace(asked.case.requested, epsilon=0.1))
+    assert result.verdict == "fail"
+    assert by_name(result)["output"].bound_ratio > 100
+
+
+def test_a_documented_difference_below_the_bound_is_a_pass() -> None:
+    asked = question(make_case(momentum=1.0), UNBIASED)  # the batch's variance does not enter
+    assert judged(asked, asked.case.requested).verdict == "pass"
+
+
+def test_a_documented_difference_in_a_tensor_that_is_not_checked_does_not_matter() -> None:
+    asked = question(make_case(check=["output"]), UNBIASED)
+    result = judged(asked, asked.case.requested)
+    assert (result.verdict, result.documented) == ("pass", None)
+
+
+def test_only_the_facts_that_touch_a_tensor_are_its_causes() -> None:
+    asked = question(make_case(check=["output"]), UNBIASED, LARGE_EPSILON)
+    result = judged(asked, replace(asked.case.requested, epsilon=0.5))
+    assert (result.verdict, [c.kind for c in result.causes]) == ("known", ["epsilon"])
+
+
+def test_documented_low_precision_widens_only_its_own_bound() -> None:
+    case = make_case(input={"dtype": "bfloat16"}, mode="inference")
+    asked, plain = question(case, NARROW), question(case)
+    tensors = answer(asked, case.requested)
+    off = tensors["output"].astype(np.float64) * (1 + 2.0**-7)  # two roundings where one is allowed
+    tensors["output"] = off.astype(tensors["output"].dtype)
+    assert verdict.judge(plain, tensors).verdict == "fail"
+    known = verdict.judge(asked, tensors)
+    assert (known.verdict, [c.kind for c in known.causes]) == ("known", ["precision"])
+    assert verdict.judge(asked, answer(asked, case.requested)).verdict == "pass"
+
+
+@pytest.mark.parametrize(("factor", "expected"), [(1.0005, "pass"), (1.005, "fail")])
+def test_a_tolerance_replaces_the_bound(factor: float, expected: str) -> None:
+    case = make_case(tolerance={"rtol": 1e-3, "atol": 0.0}, mode="inference")
+    asked = question(case)
+    tensors = {name: (t * factor).astype(t.dtype) for name, t in answer(asked, case.requested).items()}
+    assert verdict.judge(asked, tensors).verdict == expected
+
+
+@pytest.mark.parametrize(("refusal", "expected"), [(None, "fail"), (Refusal("it does not", SOURCE), "known")])
+def test_a_refusal_is_known_only_if_documented(refusal: Refusal | None, expected: str) -> None:
+    result = verdict.refused(question(make_case(), refusal=refusal), "ValueError: no")
+    assert (result.verdict, [c.kind for c in result.causes]) == (expected, ["refused"])
+
+
+def test_a_documented_refusal_that_does_not_come_is_noted() -> None:
+    asked = question(make_case(), refusal=Refusal("it does not", SOURCE))
+    result = judged(asked, asked.case.requested)
+    assert result.verdict == "pass"
+    assert "documented to refuse" in result.notes[0]
+
+
+def test_a_large_offset_is_noted_as_weakly_judged() -> None:
+    shape = {"shape": [4096, 1, 16], "layout": "NCL", "values": {"normal": {"mean": 1000, "std": 0.1}}}
+    asked = question(make_case(input=shape))
+    assert "weakly judged" in judged(asked, asked.case.requested).notes[0]
+
+
+@pytest.mark.parametrize(("bad", "ratio"), [(np.nan, np.inf), (np.inf, np.inf), (-np.inf, np.inf)])
+def test_what_is_not_finite_agrees_with_no_number(bad: float, ratio: float) -> None:
+    asked = question(make_case(check=["output"]))
+    tensors = answer(asked, asked.case.requested)
+    tensors["output"][1, 2, 3, 1] = bad
+    result = verdict.judge(asked, tensors)
+    assert [c.kind for c in result.causes] == ["nonfinite"]
+    assert (by_name(result)["output"].bound_ratio, by_name(result)["output"].at) == (ratio, [1, 2, 3, 1])
+
+
+def test_nan_where_nan_is_due_agrees_and_spares_other_channels() -> None:
+    values = np.ones((2, 2, 3))
+    values[:, 1] = np.arange(6).reshape(2, 3)
+    case = make_case(input={"shape": [2, 2, 3], "layout": "NCL", "values": values.tolist()}, mode="inference")
+    asked = question(case)
+    asked.inputs.batches[0][0, 0, 0] = np.nan
+    result = verdict.judge(asked, answer(asked, case.requested))
+    assert result.verdict == "pass"

@@ -1,0 +1,359 @@
+"""The bound holds for honest implementations and fails wrong ones. Both are written here, in miniature, in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bncheck.bounds import Bounds, Errors, Rounding, bounds
+from bncheck.case import inputs
+from bncheck.case.model import Case
+from bncheck.channels import Channels
+from bncheck.doubledouble import DoubleDouble
+from bncheck.judge import compare
+from bncheck.reference import Normalization, Parameters, Reference, Statistics, Step, evaluate
+from bncheck.semantics import Semantics
+
+Array = np.ndarray
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+NAMES = ("gamma", "beta", "moving_mean", "moving_variance")
+
+REPEATABLE = settings(deadline=None, max_examples=60, derandomize=True)
+"""The same examples in every run, so that a bound that does not hold is seen by everybody or by nobody."""
+
+
+# Honest implementations: each step in the arithmetic of x, no step that a careful author would not take. Rows are
+# averaged over, columns are channels.
+
+
+def added_one_by_one(rows: Array) -> Array:
+    return np.cumsum(rows, axis=0, dtype=rows.dtype)[-1]
+
+
+def added_pairwise(rows: Array) -> Array:
+    return np.ascontiguousarray(rows.T).sum(axis=1, dtype=rows.dtype)
+
+
+def in_two_passes(x: Array, add: Callable[[Array], Array]) -> tuple[Array, Array]:
+    count = x.dtype.type(len(x))
+    mean = add(x) / count
+    return mean, add(np.square(x - mean)) / count
+
+
+def by_welford(x: Array) -> tuple[Array, Array]:
+    mean, squares = np.zeros_like(x[0]), np.zeros_like(x[0])
+    for count, row in enumerate(x, start=1):
+        deviation = row - mean
+        mean = mean + deviation / x.dtype.type(count)
+        squares = squares + deviation * (row - mean)
+    return mean, squares / x.dtype.type(len(x))
+
+
+STATISTICS: dict[str, Callable[[Array], tuple[Array, Array]]] = {
+    "two passes, one by one": lambda x: in_two_passes(x, added_one_by_one),
+    "two passes, pairwise": lambda x: in_two_passes(x, added_pairwise),
+    "Welford": by_welford,
+}
+
+
+def centred(x: Array, mean: Array, variance: Array, gamma: Array, beta: Array, epsilon: Any) -> Array:
+    return (x - mean) * (gamma / np.sqrt(variance + epsilon)) + beta
+
+
+def folded(x: Array, mean: Array, variance: Array, gamma: Array, beta: Array, epsilon: Any) -> Array:
+    scale = gamma / np.sqrt(variance + epsilon)
+    return x * scale + (beta - mean * scale)
+
+
+NORMALIZATIONS = {"(x-m)*s + beta": centred, "x*s + (beta-m*s)": folded}
+
+Update = Callable[[Any, Array, Array], Array]
+UPDATES: dict[str, Update] = {
+    "w*old + (1-w)*new": lambda w, old, new: w * old + (type(w)(1) - w) * new,
+    "old - (old-new)*(1-w)": lambda w, old, new: old - (old - new) * (type(w)(1) - w),
+}
+
+
+@dataclass(frozen=True)
+class Data:
+    """A well-posed case over (values, channels): all batches, the last of them for `inference`."""
+
+    semantics: Semantics
+    batches: list[Array]
+    parameters: dict[str, Array]
+
+    @property
+    def steps(self) -> list[Array]:
+        return self.batches[:-1]
+
+    @property
+    def exact(self) -> Parameters:
+        return Parameters(**{name: DoubleDouble.of(v.astype(np.float64)) for name, v in self.parameters.items()})
+
+
+@st.composite
+def well_posed(draw: st.DrawFn, dtype: str, mode: str, furthest: float = 1e4) -> Data:
+    """Means up to ``furthest`` deviations away, deviations of 1e-4 to 1e4, in float16 as far as its range goes."""
+    numbers = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    rows, columns = draw(st.integers(1, 200)), 4
+    shape = draw(st.sampled_from(["normal", "uniform", "rectified", "sorted", "halves"]))
+    scale = 10.0 ** numbers.uniform(-4, 4, columns)
+    ratio = numbers.choice([-1, 1], columns) * 10.0 ** numbers.uniform(-2, np.log10(furthest), columns)
+    if dtype == "float16":  # its moving variance neither overflows nor vanishes
+        scale = 10.0 ** numbers.uniform(-2, 1.5, columns)
+        ratio = np.clip(ratio, -1e4 / scale, 1e4 / scale)
+
+    def batch() -> Array:
+        values = numbers.standard_normal((rows, columns))
+        if shape == "uniform":
+            values = numbers.uniform(-1.7, 1.7, (rows, columns))
+        elif shape == "rectified":
+            values = np.maximum(values, 0)
+        elif shape == "sorted":
+            values = np.sort(values, axis=0)
+        elif shape == "halves":
+            values = np.sign(values)
+        return (scale * (ratio + values)).astype(dtype)
+
+    parameters = {
+        "gamma": numbers.uniform(0.5, 2.0, columns) * numbers.choice([-1, 1], columns),
+        "beta": numbers.uniform(-2.0, 2.0, columns),
+        "moving_mean": scale * (ratio + numbers.standard_normal(columns)),
+        "moving_variance": np.square(scale) * numbers.uniform(0.5, 2.0, columns),
+    }
+    steps = draw(st.integers(1, 3)) if mode == "training" else 1
+    semantics = Semantics(
+        kept=(1,),
+        mode=mode,
+        epsilon=10.0 ** draw(st.floats(-8, -2)),
+        momentum=draw(st.sampled_from([0.0, 0.5, 0.9, 0.99])),
+        moving_variance=draw(st.sampled_from(["biased", "unbiased"])),
+    )
+    return Data(semantics, [batch() for _ in range(steps + 1)], {n: v.astype(dtype) for n, v in parameters.items()})
+
+
+def honestly(
+    data: Data, statistics: Callable[[Array], tuple[Array, Array]], normalize: Callable[..., Array], update: Update
+) -> dict[str, Array]:
+    """Everything in float32 (float64 for a float64 tensor), each result rounded once to the dtype."""
+    dtype = data.batches[0].dtype
+    inside = np.result_type(np.float32, dtype)
+    epsilon, momentum = inside.type(data.semantics.epsilon), inside.type(data.semantics.momentum)
+    gamma, beta, moving_mean, moving_variance = (data.parameters[name].astype(inside) for name in NAMES)
+    for x in (batch.astype(inside) for batch in data.steps):
+        mean, variance = moving_mean, moving_variance
+        if data.semantics.mode == "training":
+            mean, variance = statistics(x)
+            count, entered = len(x), variance
+            if data.semantics.moving_variance == "unbiased":
+                entered = variance * inside.type(count / max(count - 1, 1))
+            moving_mean = update(momentum, moving_mean, mean).astype(dtype).astype(inside)
+            moving_variance = update(momentum, moving_variance, entered).astype(dtype).astype(inside)
+        output = normalize(x, mean, variance, gamma, beta, epsilon)
+    extra = data.batches[-1].astype(inside)
+    inference = normalize(extra, moving_mean, moving_variance, gamma, beta, epsilon)
+    found = {"output": output, "inference": inference, "moving_mean": moving_mean, "moving_variance": moving_variance}
+    return {name: tensor.astype(dtype) for name, tensor in found.items()}
+
+
+def expectations(reference: Reference, limits: Bounds, x: Array, extra: Array) -> dict[str, compare.Expected]:
+    shape = reference.channels.statistic_shape
+    mean, variance = reference.moving.mean, reference.moving.variance
+    return {
+        "output": compare.of_output(reference.output, x, limits.output, None),
+        "inference": compare.of_output(reference.inference, extra, limits.inference, None),
+        "moving_mean": compare.of_statistic(mean, limits.moving.mean, shape, None),
+        "moving_variance": compare.of_statistic(variance, limits.moving.variance, shape, None),
+    }
+
+
+def ratios(
+    semantics: Semantics, batches: Sequence[Array], parameters: Parameters, found: dict[str, Array]
+) -> dict[str, float]:
+    """The largest error over its bound of each tensor that was found; the last batch is that of `inference`."""
+    dtype = batches[0].dtype.name
+    reference = evaluate(semantics, batches[:-1], parameters)
+    expected = expectations(reference, bounds(reference, dtype, dtype), batches[-2], batches[-1])
+    return {name: compare.compare(tensor, expected[name]).bound_ratio for name, tensor in found.items()}
+
+
+def honest_ratios(data: Data, statistics: str, normalization: str, update: str) -> dict[str, float]:
+    found = honestly(data, STATISTICS[statistics], NORMALIZATIONS[normalization], UPDATES[update])
+    return ratios(data.semantics, data.batches, data.exact, found)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+@pytest.mark.parametrize("statistics", ["two passes, one by one", "two passes, pairwise"])
+@REPEATABLE
+@given(data=st.data())
+def test_honest_training_in_two_passes_is_within_every_bound(
+    dtype: str, normalization: str, statistics: str, data: st.DataObject
+) -> None:
+    case, update = data.draw(well_posed(dtype, "training")), data.draw(st.sampled_from(sorted(UPDATES)))
+    found = honest_ratios(case, statistics, normalization, update)
+    assert max(found.values()) <= 1, found
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+@REPEATABLE
+@given(data=st.data())
+def test_honest_training_with_welfords_statistics_is_within_the_bound_of_the_output(
+    dtype: str, normalization: str, data: st.DataObject
+) -> None:
+    """However far the mean is: an error of Welford's variance hides behind that of the mean."""
+    case, update = data.draw(well_posed(dtype, "training")), data.draw(st.sampled_from(sorted(UPDATES)))
+    found = honest_ratios(case, "Welford", normalization, update)
+    assert max(found["output"], found["moving_mean"]) <= 1, found
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@REPEATABLE
+@given(data=st.data())
+def test_welfords_moving_variance_is_within_its_bound_where_means_are_near(dtype: str, data: st.DataObject) -> None:
+    """Near, as in bncheck's own data: Welford's variance errs in proportion to |mean|/deviation, two passes do not."""
+    case, update = data.draw(well_posed(dtype, "training", 4.0)), data.draw(st.sampled_from(sorted(UPDATES)))
+    found = honest_ratios(case, "Welford", "(x-m)*s + beta", update)
+    assert max(found.values()) <= 1, found
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+@REPEATABLE
+@given(data=st.data())
+def test_honest_inference_is_within_its_bound(dtype: str, normalization: str, data: st.DataObject) -> None:
+    case = data.draw(well_posed(dtype, "inference"))
+    found = honest_ratios(case, "two passes, pairwise", normalization, "w*old + (1-w)*new")
+    assert max(found.values()) <= 1, found
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@REPEATABLE
+@given(data=st.data())
+def test_a_correctly_rounded_16_bit_result_is_just_within_its_bound(dtype: str, data: st.DataObject) -> None:
+    """The bound has no slack for 16-bit results: the exact output, rounded once, comes close to 1 and stays below."""
+    case = data.draw(well_posed(dtype, "inference"))
+    x = case.steps[0]
+    reference = evaluate(case.semantics, [x], case.exact)
+    rounded = reference.output.output(x).astype(dtype)
+    expected = compare.of_output(reference.output, x, bounds(reference, dtype, dtype).output, None)
+    assert compare.compare(rounded, expected).bound_ratio <= 1
+    next_to_it = np.nextafter(rounded, np.asarray(np.inf, dtype))
+    assert rounded.size < 100 or compare.compare(next_to_it, expected).bound_ratio > 1
+
+
+# Wrong implementations. Exact but for the defect and one rounding to the dtype, on the data that a case without values
+# has. Another axis is as long as the channels, so that the wrong axis fits.
+
+
+SHAPE, CHANNELS = (6, 5, 5, 2), 1
+
+
+def discriminating(dtype: str, mode: str) -> Case:
+    return Case.model_validate(
+        {
+            "title": "a case without values",
+            "input": {"shape": list(SHAPE), "layout": "NCHW", "dtype": dtype},
+            "axis": CHANNELS,
+            "mode": mode,
+            "momentum": 0.9,
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Defect:
+    """What to do otherwise; by default nothing."""
+
+    mode: str = "training"
+    axis: int = CHANNELS
+    epsilon: float | None = None
+    outside: bool = False
+    batch_divisor: int = 0
+    moving_divisor: int = 0
+    gamma: bool = True
+    beta: bool = True
+    exchanged: bool = False
+    updated: bool = True
+    tensors: tuple[str, ...] = ("output",)
+
+
+STATISTIC_TENSORS = ("moving_mean", "moving_variance")
+
+DEFECTS = {
+    "epsilon dropped": Defect(epsilon=0.0),
+    "epsilon of 1e-5": Defect(epsilon=1e-5),
+    "epsilon outside the root": Defect(outside=True),
+    "unbiased variance in the output": Defect(batch_divisor=1),
+    "wrong axis": Defect(axis=2, tensors=("output", *STATISTIC_TENSORS)),
+    "gamma ignored": Defect(gamma=False),
+    "beta ignored": Defect(beta=False),
+    "unbiased moving variance": Defect(moving_divisor=1, tensors=("moving_variance",)),
+    "weights exchanged": Defect(exchanged=True, tensors=STATISTIC_TENSORS),
+    "not updated": Defect(updated=False, tensors=STATISTIC_TENSORS),
+    "epsilon dropped in inference": Defect("inference", epsilon=0.0),
+    "epsilon outside the root in inference": Defect("inference", outside=True),
+    "wrong axis in inference": Defect("inference", axis=2),
+    "gamma ignored in inference": Defect("inference", gamma=False),
+}
+
+
+def wrongly(case: Case, made: inputs.Inputs, defect: Defect) -> dict[str, Array]:
+    x = made.batches[0].astype(np.float64)
+    averaged = tuple(a for a in range(x.ndim) if a != defect.axis)
+
+    def along(statistic: Array) -> Array:
+        return np.expand_dims(statistic, averaged)
+
+    gamma, beta, old_mean, old_variance = (made.parameters[name].astype(np.float64) for name in NAMES)
+    semantics, found = case.requested, {}
+    mean, variance = old_mean, old_variance
+    if semantics.mode == "training":
+        count = x.size // x.shape[defect.axis]
+        mean, squares = x.mean(axis=averaged), x.var(axis=averaged) * count
+        old, new = semantics.momentum, 1 - semantics.momentum
+        if defect.exchanged:
+            old, new = new, old
+        if not defect.updated:
+            old, new = 1.0, 0.0
+        variance = squares / (count - defect.batch_divisor)
+        found["moving_mean"] = old * old_mean + new * mean
+        found["moving_variance"] = old * old_variance + new * squares / (count - defect.moving_divisor)
+    epsilon = semantics.epsilon if defect.epsilon is None else defect.epsilon
+    deviation = np.sqrt(variance) + epsilon if defect.outside else np.sqrt(variance + epsilon)
+    found["output"] = (x - along(mean)) / along(deviation)
+    if defect.gamma:
+        found["output"] = found["output"] * along(gamma)
+    if defect.beta:
+        found["output"] = found["output"] + along(beta)
+    return {name: tensor.astype(made.batches[0].dtype) for name, tensor in found.items()}
+
+
+def wrong_ratios(dtype: str, defect: Defect) -> dict[str, float]:
+    case = discriminating(dtype, defect.mode)
+    made = inputs.make(case)
+    found = wrongly(case, made, defect)
+    return ratios(case.requested, [*made.batches, made.batches[-1]], made.exact, found)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("mode", ["training", "inference"])
+def test_without_a_defect_the_result_is_within_every_bound(dtype: str, mode: str) -> None:
+    found = wrong_ratios(dtype, Defect(mode))
+    assert max(found.values()) <= 1, found
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", DEFECTS)
+def test_a_defect_shows_beyond_the_bound_in_what_it_touches_and_nowhere_else(dtype: str, name: str) -> None:
+    defect = DEFECTS[name]
+    found = wrong_ratios(dtype, defect)
+    assert {tensor for tensor, ratio in found.items() if ratio > 1} == set(defect.tensors), found
