@@ -1,4 +1,4 @@
-"""Which values share one statistic, and that walking a tensor in blocks misses nothing, repeats nothing, misplaces nothing."""
+"""Which values share a statistic, and that walking a tensor in blocks misses, repeats and misplaces nothing."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def make(case: Case, folder: Path | None = None, allocate: Allocate = _in_memory
         parameters = {}
         for name, values in _parameters(case).items():
             parameters[name] = allocate(name, case.channels.statistic_shape, dtype)
-            parameters[name][...] = values.reshape(case.channels.statistic_shape)
+            parameters[name][...] = _rounded(values, dtype).reshape(case.channels.statistic_shape)
     return Inputs(tuple(batches), parameters)
 
 
@@ -63,8 +63,17 @@ def _fill(tensor: Tensor, source: _Block, channels: Channels) -> None:
     first = 0
     for index in channels.blocks():
         block = view[index]
-        view[index] = source(first, index, block.shape)
+        view[index] = _rounded(source(first, index, block.shape), tensor.dtype)
         first += block.size
+
+
+def _rounded(values: Array, dtype: np.dtype[Any]) -> Array:
+    """Values that ``dtype`` holds, as near as can be: ml_dtypes would round to bfloat16 twice, by way of float32."""
+    if dtype.name != "bfloat16":
+        return values
+    mantissa, exponent = np.frexp(values)
+    rounded: Array = np.ldexp(np.rint(mantissa * 256) / 256, exponent)
+    return rounded
 
 
 def _parameters(case: Case) -> dict[str, Array]:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
-import functools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
-
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+from typing import Any
 
 from bncheck.case import matrix
+from bncheck.case.errors import Error, validate
 from bncheck.case.model import MAX_ELEMENTS, Case
 from bncheck.case.problem import BadCases, Problem
-from bncheck.case.rules import Broken, shown
-from bncheck.case.text import Path_, Text, read
+from bncheck.case.rules import shown
+from bncheck.case.text import Text, read
 
 SUFFIXES = (".yaml", ".yml")
 NOT_CASES = ("expectations.yaml",)
@@ -98,15 +94,15 @@ def _absolute(path: Path) -> Path:
 
 
 def _same_ids(cases: Sequence[LoadedCase]) -> list[Problem]:
+    """Cases of different files that have one id (within a file, the matrix itself is refused)."""
     first: dict[str, LoadedCase] = {}
     problems = []
     for case in cases:
         other = first.setdefault(case.id, case)
-        if other is not case:
-            where = "in this matrix" if other.file == case.file else f"in {other.file}"
-            cure = "remove the repeated value" if other.file == case.file else "rename one of the files"
-            problems.append(Problem(case.file, 1, 1, f"two cases have the id `{case.id}`, the other {where}; {cure}"))
-    return list(dict.fromkeys(problems))
+        if other.file != case.file:
+            message = f"two cases have the id `{case.id}`, the other in {other.file}; rename one of the files"
+            problems.append(Problem(case.file, 1, 1, message))
+    return problems
 
 
 def load_file(file: Path, name: str, *, max_elements: int) -> tuple[list[LoadedCase], list[Problem]]:
@@ -122,12 +118,11 @@ def load_file(file: Path, name: str, *, max_elements: int) -> tuple[list[LoadedC
     problems, cells = _matrix_problems(text)
     cases = []
     for cell in cells:
-        case, errors = _validate(cell.data, context)
-        problems += [_located(text, cell, path, message, at_key) for path, message, at_key in errors]
+        case, errors = validate(cell.data, context)
+        problems += [_located(text, cell, error) for error in errors]
         if case is not None:
             cases.append(LoadedCase(name + cell.name, case, cell.data, text))
-    already = {(p.line, p.column) for p in text.problems}
-    fresh = [p for p in dict.fromkeys(problems) if (p.line, p.column) not in already]
+    fresh = [p for p in dict.fromkeys(problems) if (p.line, p.column) not in text.left_out]
     return cases, text.problems + fresh
 
 
@@ -147,174 +142,16 @@ def _matrix_problems(text: Text) -> tuple[list[Problem], list[matrix.MatrixCell]
         if not isinstance(choices, list) or not choices
     ]
     if not problems:
-        problems = [text.problem(("matrix", key), m, at_key=True) for key, m in matrix.broken(given, data)]
+        problems = [text.problem(("matrix", *at), m, at_key=len(at) == 1) for at, m in matrix.broken(given, data)]
     return problems, plain if problems else matrix.expand(data)
 
 
-_Error = tuple[Path_, str, bool]
-
-
-def _validate(data: dict[str, Any], context: dict[str, Any]) -> tuple[Case | None, list[_Error]]:
-    """The case, or its errors as (path, message, whether the key rather than its value is wrong).
-
-    What is wrong is taken out and the rest is looked at again, so that one error hides no other.
-    """
-    try:
-        return Case.model_validate(data, context=context), []
-    except ValidationError as error:
-        details = error.errors(include_url=False)
-    errors = _messages(details, data)
-    broken = {_key(path) for path, _, _ in errors if _key(path) and _value_at(_key(path), data) is not _ABSENT}
-    if broken:
-        absent = {(path, _missing(path)) for path in broken}
-        _, others = _validate(_without(data, broken), context)
-        errors += [e for e in others if e not in errors and (e[0], e[1]) not in {(p[:-1], m) for p, m in absent}]
-    return None, errors
-
-
-def _key(path: Path_) -> Path_:
-    """The key of the case, or of one of its mappings, whose value holds ``path``."""
-    path = path[:2]
-    while path and not isinstance(path[-1], str):
-        path = path[:-1]
-    return path
-
-
-def _without(data: Any, paths: set[Path_], here: Path_ = ()) -> Any:
-    if isinstance(data, dict):
-        return {k: _without(v, paths, (*here, k)) for k, v in data.items() if (*here, k) not in paths}
-    if isinstance(data, list):
-        return [_without(v, paths, (*here, i)) for i, v in enumerate(data)]
-    return data
-
-
-def _path(loc: Sequence[str | int], data: Any) -> Path_:
-    """Where in the data a pydantic location points: it also names union members, which the data do not have."""
-    path: list[str | int] = []
-    for i, part in enumerate(loc):
-        inside = isinstance(data, dict) and part in data
-        inside = inside or (isinstance(data, list) and isinstance(part, int) and part < len(data))
-        if inside:
-            data = data[part]
-            path.append(part)
-        elif i == len(loc) - 1 and isinstance(data, dict) and isinstance(part, str):
-            path.append(part)  # a key that is missing
-    return tuple(path)
-
-
-_WANTED = {
-    "float_type": "a number",
-    "int_type": "an integer",
-    "int_from_float": "an integer",
-    "string_type": "text",
-    "bool_type": "true or false",
-    "list_type": "a list",
-    "dict_type": "a mapping",
-    "model_type": "a mapping",
-    "model_attributes_type": "a mapping",
-    "finite_number": "a finite number",
-    "none_required": "",
-}
-
-
-def _messages(details: Sequence[ErrorDetails], data: Any) -> list[_Error]:
-    """One message a place: where a value fits no member of a union, what each of them wants is joined by "or"."""
-    wanted: dict[Path_, list[str]] = {}
-    others: list[_Error] = []
-    for detail in details:
-        path, kind, context = _path(detail["loc"], data), detail["type"], detail.get("ctx", {})
-        if kind == "rules":
-            root = context["root"] if context["root"] is not None else path
-            others += [((*root, *b.at), b.message, False) for b in cast(list[Broken], context["broken"])]
-        elif kind == "extra_forbidden":
-            others.append((path, _unknown(path), True))
-        elif kind == "missing":
-            others.append((path[:-1], _missing(path), False))
-        elif kind in _WANTED or kind in ("literal_error", "greater_than_equal", "less_than_equal", "less_than"):
-            phrase = _WANTED.get(kind)
-            if kind == "literal_error":
-                phrase = str(context["expected"]).replace("'", "`")
-            elif phrase is None:
-                phrase = {
-                    "greater_than_equal": "at least {ge}",
-                    "less_than_equal": "at most {le}",
-                    "less_than": "less than {lt}",
-                }[kind].format(**{k: f"{v:g}" for k, v in context.items()})
-            wanted.setdefault(path, []).append(phrase)
-        else:
-            others.append((path, _plain(kind, detail["msg"], context), False))
-    return [
-        (
-            path,
-            f"should be {' or '.join(dict.fromkeys(p for p in phrases if p))}, not {shown(_value_at(path, data))}",
-            False,
-        )
-        for path, phrases in wanted.items()
-        if not any(len(other) > len(path) and other[: len(path)] == path for other, _, _ in others)
-    ] + others
-
-
-_ABSENT = object()
-
-
-def _value_at(path: Path_, data: Any) -> Any:
-    for part in path:
-        try:
-            data = data[part]
-        except (KeyError, IndexError, TypeError):
-            return _ABSENT
-    return data
-
-
-def _plain(kind: str, message: str, context: dict[str, Any]) -> str:
-    if kind == "too_short":
-        return f"should have at least {context['min_length']} entries, not {context['actual_length']}"
-    if kind == "too_long":
-        return f"should have at most {context['max_length']} entries, not {context['actual_length']}"
-    if kind == "string_too_short":
-        return "should not be empty; say in a sentence what the case pins"
-    return message
-
-
-@functools.cache
-def _schema() -> dict[str, Any]:
-    return Case.model_json_schema()
-
-
-def _schema_at(path: Path_) -> dict[str, Any]:
-    """The JSON Schema of the mapping at ``path``, for suggestions."""
-    schema = _schema()
-    definitions: dict[str, dict[str, Any]] = schema["$defs"]
-    node = schema
-    for part in path:
-        options = [node.get("properties", {}).get(part, {})]
-        options += [o for key in ("anyOf", "oneOf", "allOf") for o in options[0].get(key, [])]
-        reference = next((o["$ref"] for o in options if "$ref" in o), None)
-        if reference is None:
-            return {}
-        node = definitions[reference.rsplit("/", 1)[1]]
-    return node
-
-
-def _unknown(path: Path_) -> str:
-    key = str(path[-1])
-    known = list(_schema_at(path[:-1]).get("properties", {}))
-    close = difflib.get_close_matches(key, known, n=1)
-    if close:
-        return f"unknown key `{key}`; did you mean `{close[0]}`?"
-    return f"unknown key `{key}`; " + (f"known here are {', '.join(known)}" if known else "remove it")
-
-
-def _missing(path: Path_) -> str:
-    key = str(path[-1])
-    examples = _schema_at(path[:-1]).get("properties", {}).get(key, {}).get("examples")
-    return f"`{key}` is missing; add " + (f"for example `{key}: {examples[0]}`" if examples else "it")
-
-
-def _located(text: Text, cell: matrix.MatrixCell, path: Path_, message: str, at_key: bool) -> Problem:
+def _located(text: Text, cell: matrix.MatrixCell, error: Error) -> Problem:
     """An error in a cell, at its place in the file: inside the matrix, if the matrix put the value there."""
     for target, source in cell.chosen.items():
-        if path[: len(target)] == target:
-            rest = path[len(target) :]
-            return text.problem((*source, *rest), message, at_key=at_key and bool(rest))
-    return text.problem(path, message, at_key=at_key)
+        if error.path[: len(target)] == target:
+            rest = error.path[len(target) :]
+            if error.at_key and not rest:
+                return text.problem(source[:-1], error.message, at_key=True)
+            return text.problem((*source, *rest), error.message, at_key=error.at_key)
+    return text.problem(error.path, error.message, at_key=error.at_key)

@@ -17,6 +17,9 @@ VARIABLE = (
 )
 """The keys that a matrix may vary: all but those that name or explain."""
 
+MAPPINGS = ("input", "parameters", "tolerance")
+"""The keys that have keys of their own."""
+
 INDEPENDENT = ("input.dtype", "input.layout", "check", "tolerance", "adapt")
 """What published numbers do not depend on: all other keys may not vary beside ``expected``."""
 
@@ -30,25 +33,44 @@ class MatrixCell:
     chosen: dict[tuple[str, ...], tuple[str | int, ...]]
 
 
-def broken(matrix: dict[str, Any], data: dict[str, Any]) -> list[tuple[str, str]]:
-    """The keys of a well-formed matrix that cannot be varied, each with what is wrong."""
-    found = []
-    for key in matrix:
+def broken(matrix: dict[str, Any], data: dict[str, Any]) -> list[tuple[tuple[str | int, ...], str]]:
+    """What is wrong with a well-formed matrix: the place below it (a key, or a key and a position), and the words."""
+    found: list[tuple[tuple[str | int, ...], str]] = []
+    for key, choices in matrix.items():
         if key.split(".")[0] not in VARIABLE:
             close = difflib.get_close_matches(key.split(".")[0], VARIABLE, n=1)
             cure = f"did you mean `{close[0]}`?" if close else f"a matrix varies {', '.join(VARIABLE)}"
-            found.append((key, f"`{key}` cannot vary in a matrix; {cure}"))
+            found.append(((key,), f"`{key}` cannot vary in a matrix; {cure}"))
+        elif not _is_path(key.split("."), data):
+            found.append(((key,), f"`{key}` is not the path of a key, such as `input.dtype`; mend the path"))
         elif "expected" in data and key not in INDEPENDENT:
-            found.append((key, f"`expected` depends on `{key}`, which varies here; write one case for each value"))
+            found.append(((key,), f"`expected` depends on `{key}`, which varies here; write one case for each value"))
         found += [
-            (other, f"`{other}` lies inside `{key}`, which varies too; vary one of them")
+            ((other,), f"`{other}` lies inside `{key}`, which varies too; vary one of them")
             for other in matrix
             if other.startswith(key + ".")
         ]
+        names = [_shown(choice) for choice in choices]
+        found += [
+            ((key, i), f"two cases would have the id `[{key}={name}]`; remove the repeated value")
+            for i, name in enumerate(names)
+            if name in names[:i]
+        ]
     cells = math.prod(len(choices) for choices in matrix.values())
     if cells > MAX_CELLS:
-        found.append((next(iter(matrix)), f"the matrix has {cells:,} cells; at most {MAX_CELLS:,} are taken"))
+        found.append(((next(iter(matrix)),), f"the matrix has {cells:,} cells; at most {MAX_CELLS:,} are taken"))
     return found
+
+
+def _is_path(parts: list[str], data: Any) -> bool:
+    """Whether keys lead through mappings only, as far as the data go."""
+    if not all(parts) or (len(parts) > 1 and parts[0] not in MAPPINGS):
+        return False
+    for part in parts[:-1]:
+        data = data.get(part, {})
+        if not isinstance(data, dict):
+            return False
+    return True
 
 
 def expand(data: dict[str, Any]) -> list[MatrixCell]:

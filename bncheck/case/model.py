@@ -58,15 +58,9 @@ PerChannel = Annotated[
 ]
 
 
-def _spread(value: float | list[float]) -> float | list[float]:
-    if min(value if isinstance(value, list) else [value], default=0.0) < 0:
-        raise PydanticCustomError("negative", "a standard deviation cannot be negative")
-    return value
-
-
 class NormalArguments(Model):
     mean: PerChannel = 0.0
-    std: Annotated[PerChannel, AfterValidator(_spread)] = 1.0
+    std: PerChannel = 1.0
 
 
 class UniformArguments(Model):
@@ -190,6 +184,12 @@ class Parameters(Model):
     moving_mean: float | Nested | None = None
     moving_variance: float | Nested | None = None
 
+    @field_validator("moving_variance")
+    @classmethod
+    def _moving_variance(cls, variance: float | list[Any] | None) -> float | list[Any] | None:
+        _checked(rules.not_negative, variance, "a variance")
+        return variance
+
 
 class Tolerance(Model):
     """Replaces the bound by ``atol + rtol*|expected|``."""
@@ -254,8 +254,9 @@ class Case(Model):
     @field_validator("steps")
     @classmethod
     def _steps(cls, steps: int, info: ValidationInfo) -> int:
-        if "mode" in info.data:
-            _checked(rules.steps, steps, info.data["mode"])
+        if "mode" in info.data and "input" in info.data:
+            limit = (info.context or {}).get("max_elements", MAX_ELEMENTS)
+            _checked(rules.steps, steps, info.data["mode"], info.data["input"].shape, limit)
         return steps
 
     @field_validator("check")
@@ -274,7 +275,7 @@ class Case(Model):
     @classmethod
     def _expected(cls, expected: dict[TensorName, Expected], info: ValidationInfo) -> dict[TensorName, Expected]:
         if "input" in info.data and "axis" in info.data:
-            _checked(rules.expected, expected, _channels(info.data))
+            _checked(rules.expected, expected, _channels(info.data), info.data.get("check") or ())
         return expected
 
     @property

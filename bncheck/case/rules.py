@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -110,6 +111,20 @@ def _nested_shape(value: Any) -> tuple[int, ...]:
     return (len(value), *(_nested_shape(value[0]) if value else ()))
 
 
+def not_negative(value: Any, what: str) -> list[Broken]:
+    """A number, or the numbers of a nested list."""
+    smallest = min(_flat(value), default=0) if value is not None else 0
+    return [Broken(f"{what} cannot be negative ({smallest:g}); give 0 or more")] if smallest < 0 else []
+
+
+def _flat(value: Any) -> Iterator[float]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _flat(item)
+    else:
+        yield value
+
+
 def parameters(given: Parameters, channels: Channels) -> list[Broken]:
     found = []
     for name in PARAMETERS:
@@ -124,14 +139,17 @@ def parameters(given: Parameters, channels: Channels) -> list[Broken]:
                     (name,),
                 )
             )
-        if name == "moving_variance" and value is not None:
-            flat = np.ravel(np.asarray(value, dtype=float))
-            if flat.size and flat.min() < 0:
-                found.append(Broken(f"a variance cannot be negative ({flat.min():g}); give 0 or more", (name,)))
     return found
 
 
-def steps(count: int, mode: str) -> list[Broken]:
+def steps(count: int, mode: str, shape: Sequence[int], limit: int) -> list[Broken]:
+    if count > 1 and count * math.prod(shape) > limit:
+        return [
+            Broken(
+                f"{count} batches of {math.prod(shape):,} values are more than {limit:,} values; take fewer steps, or "
+                "raise the limit with --max-elements"
+            )
+        ]
     if count > 1 and mode != "training":
         return [Broken(f"{count} steps are training steps, but the mode is {mode}; set `mode: training` or `steps: 1`")]
     return []
@@ -169,17 +187,17 @@ def values(recipe: Any, channels: Channels, batches: int, folder: Path | None) -
     inner = getattr(recipe, name)
     if name == "arange":
         start, stop, step = (*inner, 1.0)[:3]
-        count = math.ceil((stop - start) / step) if step else 0
+        steps = (stop - start) / step if step else 0.0
+        count = math.ceil(steps) if abs(steps) < 2**63 else 2**63
         if max(count, 0) not in [math.prod(s) for s in allowed]:
             total = math.prod(shape)
             wanted = f"{total}" if batches == 1 else f"{total}, or {total * batches} for all {batches} batches"
-            return [
-                Broken(
-                    f"arange gives {max(count, 0)} values, but shape {list(shape)} takes {wanted}; "
-                    f"write for example `arange: [0, {total}]`",
-                    ("arange",),
-                )
-            ]
+            gives = f"{max(count, 0)}" if count < 2**63 else "too many"
+            message = (
+                f"arange gives {gives} values, but shape {list(shape)} takes {wanted}; "
+                f"write for example `arange: [0, {total}]`"
+            )
+            return [Broken(message, ("arange",))]
     if name == "file":
         return [Broken(message, ("file",)) for message in _file(inner, folder, allowed, fits)]
     if name == "relu":
@@ -191,7 +209,7 @@ def values(recipe: Any, channels: Channels, batches: int, folder: Path | None) -
     arguments: dict[tuple[str, ...], Any] = {(name,): inner}
     if name in ("normal", "uniform"):
         arguments = {(name, key): getattr(inner, key) for key in type(inner).model_fields}
-    return [
+    found = [
         Broken(
             f"{len(argument)} entries, but the axis keeps {_times(channels.statistic_shape)} indices; give a number or "
             f"{channels.count} entries",
@@ -200,32 +218,48 @@ def values(recipe: Any, channels: Channels, batches: int, folder: Path | None) -
         for place, argument in arguments.items()
         if isinstance(argument, list) and len(argument) != channels.count
     ]
+    if name == "normal":
+        found += [Broken(b.message, (name, "std")) for b in not_negative(inner.std, "a standard deviation")]
+    return found
 
 
 def _file(name: str, folder: Path | None, allowed: Sequence[tuple[int, ...]], fits: str) -> list[str]:
     if folder is None:
         return ["a case that is not in a file cannot name a file; write the values out"]
-    target = (folder / name).resolve()
-    if Path(name).is_absolute() or not target.is_relative_to(folder.resolve()):
-        return [f"{name!r} is outside the case's folder; put the file beside the case"]
+    label = shown(name)
     try:
-        array = np.load(target, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        return [f"{name!r} does not exist beside the case; add it or mend the name"]
-    except (OSError, ValueError, EOFError) as error:
-        return [
-            f"{name!r} cannot be read as a .npy file of numbers ({str(error).splitlines()[0]}); save it with numpy.save"
-        ]
+        target = (folder / name).resolve()
+        inside = not Path(name).is_absolute() and target.is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):  # a loop of links, a NUL byte
+        return [f"{label} is not the name of a file; mend the name"]
+    if not inside:
+        return [f"{label} is outside the case's folder; put the file beside the case"]
+    try:
+        found = target.is_file()
+    except (OSError, ValueError):
+        found = False
+    if not found:
+        return [f"{label} does not exist beside the case; add it or mend the name"]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            array = np.lib.format.open_memmap(target, mode="r")
+    except Exception:  # a header is parsed as Python: anything can come of it
+        return [f"{label} cannot be read as a .npy file of numbers; save it with numpy.save"]
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
-        return [f"{name!r} does not hold one array of real numbers; save one with numpy.save"]
+        return [f"{label} does not hold one array of real numbers; save one with numpy.save"]
     if array.shape not in allowed:
-        return [f"{name!r} has shape {list(array.shape)}; it should be {fits}"]
+        return [f"{label} has shape {list(array.shape)}; it should be {fits}"]
     return []
 
 
-def expected(given: dict[Any, Any], channels: Channels) -> list[Broken]:
+def expected(given: dict[Any, Any], channels: Channels, checked: Sequence[str]) -> list[Broken]:
     found = []
     for tensor, numbers in given.items():
+        if tensor == "inference" and tensor not in checked:
+            message = "`inference` is expected, but not checked; add it to `check`"
+            found.append(Broken(message, (tensor,)))
+            continue
         shape = channels.shape if tensor in ("output", "inference") else channels.statistic_shape
         if isinstance(numbers, list):
             if len(numbers) != math.prod(shape):
@@ -252,7 +286,7 @@ def expected(given: dict[Any, Any], channels: Channels) -> list[Broken]:
 
 def index_of(key: str) -> tuple[int, ...] | None:
     """The index that a key such as ``"[0, 1, 0, 0]"`` writes."""
-    if not re.fullmatch(r"\[\s*(\d{1,18}\s*(,\s*\d{1,18}\s*)*)?\]", key):
+    if not re.fullmatch(r"\[\s*([0-9]{1,18}\s*(,\s*[0-9]{1,18}\s*)*)?\]", key):
         return None
     return tuple(int(digits) for digits in re.findall(r"\d+", key))
 

@@ -49,12 +49,12 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def _table(headers: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[str] = ()) -> str:
+def _table(headers: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[str] = (), width: int = WIDTH) -> str:
     """Columns under their headers; the last is cut to what is left of the width."""
     cells = [list(headers), *([str(cell) for cell in row] for row in rows)]
-    taken = 2 + sum(2 + max(len(click.unstyle(row[c])) for row in cells) for c in range(len(headers) - 1))
+    taken = sum(2 + max(len(click.unstyle(row[c])) for row in cells) for c in range(len(headers) - 1))
     for row in cells:
-        row[-1] = _shortened(row[-1], max(WIDTH - taken, 8))
+        row[-1] = _shortened(row[-1], max(width - taken, 8))
     aligned = ["right" if header in right else "left" for header in headers]
     text = tabulate(cells, tablefmt="plain", colalign=aligned, disable_numparse=True)
     return "\n".join(line.rstrip() for line in text.splitlines())
@@ -97,7 +97,7 @@ def _every(document: Document, style: Style) -> str:
         note = result.reason or result.error or "; ".join([c.kind for c in result.causes] + result.notes)
         verdict = style(result.verdict, colours.get(result.verdict, "yellow"))
         rows.append([result.runner, verdict, "-" if largest is None else _ratio(largest), note])
-    header, *lines = _table(["runner", "verdict", "x bound", "note"], rows, right=["x bound"]).splitlines()
+    header, *lines = _table(["runner", "verdict", "x bound", "note"], rows, ["x bound"], WIDTH - 2).splitlines()
     listed, last = [f"case\n  {header}"], None
     for result, line in zip(document.results, lines, strict=True):
         if result.case != last:

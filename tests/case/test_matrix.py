@@ -138,7 +138,7 @@ REFUSED = {
         "5:30",
         "layout 'NCHW' names 4 axes, but shape [2, 3, 4] has 3",
     ),
-    "value given twice": (also("matrix: {axis: [1, 2, 1]}"), "5:23", "the id `a[axis=1]`"),
+    "value given twice": (also("matrix: {axis: [1, 2, 1]}"), "5:23", "remove the repeated value"),
     "value given twice in other words": (also("matrix: {epsilon: [1e-3, 0.001]}"), "5:26", "remove the repeated value"),
     "too many cells": (
         also(f"matrix: {{epsilon: {list(range(101))}, momentum: {[i / 100 for i in range(100)]}}}"),

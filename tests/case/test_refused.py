@@ -432,3 +432,18 @@ def test_all_errors_of_a_file_are_reported_at_once(tmp_path: Path, text: str, ex
     found = problems_of(tmp_path, text)
     assert places(found) == expected, [p.message for p in found]
     assert len(set(found)) == len(found)
+
+
+def test_half_a_surrogate_pair_is_refused(tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, instead("title: t", 'title: "\\ud800"'))
+    assert (places([problem]), "half of a surrogate pair" in problem.message) == ("1:8", True)
+
+
+def test_all_batches_together_keep_to_the_limit(tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, also("steps: 5"), max_elements=100)
+    assert (places([problem]), "5 batches of 24 values" in problem.message) == ("5:8", True)
+
+
+def test_what_is_expected_is_checked(tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, also("expected: {inference: [1]}"))
+    assert (places([problem]), "add it to `check`" in problem.message) == ("5:23", True)

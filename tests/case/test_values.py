@@ -155,7 +155,7 @@ BAD_FILES = {
     "pickled objects": (npy(X.astype(object), allow_pickle=True), "cannot be read as a .npy file"),
     "cut short": (npy(X)[:-8], "cannot be read as a .npy file"),
     "a few bytes": (npy(X)[:7], "cannot be read as a .npy file"),
-    "an archive": (npz(), "does not hold one array"),
+    "an archive": (npz(), "with numpy.save"),
     "a broken archive": (b"PK\x03\x04 and no more", "cannot be read as a .npy file"),
     "unfinished header": (header(b"((("), "cannot be read as a .npy file"),
     "deep header": (header(b"-" * 9000 + b"1"), "cannot be read as a .npy file"),
@@ -217,7 +217,7 @@ def test_a_file_outside_the_case_folder_is_refused(tmp_path: Path, secret: Path,
     name = name.format(absolute=secret)
     found = problems_of(folder, values(f"{{file: {name}}}"))
     assert places(found) == "2:55"
-    assert found[0].message == f"{name!r} {OUTSIDE}"
+    assert OUTSIDE in found[0].message
 
 
 def test_an_absolute_path_is_refused_even_to_the_case_folder(tmp_path: Path) -> None:
