@@ -27,7 +27,7 @@ applying it to a large tensor needs no temporaries::
 
 **Moving statistics**, w the weight of the old one, e the error that it had, v' the variance that enters::
 
-    em = w*e + (1 - w)*dm + 2u*(|m| + |old|),      ev = w*e + (1 - w)*dv*v'/v + 2u*(v' + |old|)
+    em = w*e + (1 - w)*dm + 3u*(|m| + |old|),      ev = w*e + (1 - w)*dv*v'/v + 3u*(v' + |old|)
 
 **16-bit results**: ``(1 + uo)*B + uo*|Y|``, and 2^-25 for float16's smallest spacing. A correctly rounded float32
 result sits at 1, so no factor is left out and no slack added. Implementations that *document* scale, shift or
@@ -55,6 +55,10 @@ from bncheck.reference import Normalization, Reference, Step
 
 WEAK = 0.1
 """Beyond this part of a deviation (or of the variance) the bound itself is so wide that it judges little."""
+
+
+MOST = 0.9
+"""The largest part of v + epsilon that a variance summed from the batch is taken to be off by."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,7 @@ def _moving_errors(
 
     def error(before: Array, batch: Array, old: Array, entered: Array, after: Array) -> Array:
         touched = np.abs(old) + np.abs(entered)
-        off = old_weight * before + (1 - old_weight) * batch + 2 * rounding.arithmetic * touched + rounding.flushed
+        off = old_weight * before + (1 - old_weight) * batch + 3 * rounding.arithmetic * touched + rounding.flushed
         if narrow:
             off = off + 3 * stored.result * touched
         return (1 + stored.result) * off + stored.result * np.abs(after) + stored.spacing
@@ -175,9 +179,11 @@ def _output_bound(applied: Normalization, errors: Errors, rounding: Rounding, na
     shift = np.abs(applied.beta.hi - applied.mean.hi * applied.scale.hi)
     spread = applied.variance.hi + applied.epsilon
     off = errors.variance + (2 * rounding.spacing if narrow else 0.0)  # v and epsilon, held in 16 bits, may underflow
-    rho = np.minimum(np.where(off == 0, 0.0, off / spread), 0.9)
-    slope = 10 * u + 1 / np.sqrt(1 - rho) - 1
+    rho = np.minimum(np.where(off == 0, 0.0, off / spread), MOST)
+    slope = 10 * u + np.expm1(-0.5 * np.log1p(-rho))  # 1/sqrt(1 - rho) - 1
     floor = u * (2 * at_mean + shift + beta) + scale * errors.mean + rounding.flushed * (2 * scale + 4)
+    if not applied.batch:
+        floor = np.where(rho >= MOST, np.inf, floor)  # a variance that was stored may have vanished
     if narrow:
         slope = slope + 5.5 * rounding.result
         floor = floor + rounding.result * (3 * at_mean + shift) + rounding.spacing * (2 * scale + 4)

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 1 << 16
-"""Values a block: half a MiB in float64, so that a handful of temporaries stay in a core's cache."""
+BLOCK = 1 << 17
+"""Values a block: a MiB in float64, so that the few temporaries stay near a core; 2^16 to 2^18 are alike."""
 
 Index = tuple[slice, ...]
 

@@ -44,8 +44,20 @@ class Format:
         """The unit roundoff: the largest relative error of rounding to nearest."""
         return self.spacing / 2
 
+    def power(self, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The largest power of two that is not above each value's size; 0 for 0 and for subnormal numbers."""
+        bits = np.ascontiguousarray(values, dtype=self.dtype).view(self.integer) & self.integer.type(self.exponent)
+        power: np.ndarray[Any, Any] = bits.view(self.dtype)
+        return power if self.dtype.itemsize >= 4 else power.astype(np.float32)
+
     def unit(self, values: np.ndarray[Any, Any]) -> Array:
         """The unit in the last place of each value."""
-        bits = np.ascontiguousarray(values, dtype=self.dtype).view(self.integer) & self.integer.type(self.exponent)
-        power: Array = bits.view(self.dtype).astype(np.float64)
-        return np.maximum(power, self.smallest) * self.spacing
+        unit: Array = np.maximum(self.power(values), self.smallest, dtype=np.float64)
+        return unit * self.spacing
+
+    def in_units(self, error: Array, values: np.ndarray[Any, Any]) -> float:
+        """The largest error in units of the last place of the values; overwrites ``error``."""
+        power = self.power(values)
+        if power.all():
+            return float(np.divide(error, power, out=error).max()) / self.spacing
+        return float(np.max(error / self.unit(values)))

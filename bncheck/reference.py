@@ -190,20 +190,11 @@ def batch_statistics(tensor: Tensor, channels: Channels) -> Statistics:
     total = _total_precise if precise else _total
     values = DoubleDouble.of(float(channels.values))
     pilot = DoubleDouble.of(_first_of_each_channel(view, channels))
-    # Deviations from a pilot; where the pilot is far off (more than ten deviations), once more from what it found.
-    for _ in range(3):
-        sums, squares = total(view, channels, pilot, shape)
-        shift = sums / values
-        mean = pilot + shift
-        variance = squares / values - shift * shift
-        if not np.any(np.square(shift.hi) > 100.0 * variance.hi):
-            break
-        pilot = mean if precise else DoubleDouble.of(mean.hi)
-    if precise:  # the sum of squares about the mean itself: nothing is left to subtract
-        sums, squares = total(view, channels, mean, shape)
-        shift = sums / values
-        mean, variance = mean + shift, squares / values - shift * shift
-    lost = ~np.isfinite(mean.hi + variance.hi)
+    # The pilot is one of the values, so shift^2 is at most N variances, and little is lost by subtracting it.
+    sums, squares = total(view, channels, pilot, shape)
+    shift = sums / values
+    mean, variance = pilot + shift, squares / values - shift * shift
+    lost = ~np.isfinite(mean.hi)
     if lost.any():
         mean, variance = _not_finite(view, channels, lost, mean, variance)
     flat = (channels.count,)
@@ -213,9 +204,7 @@ def batch_statistics(tensor: Tensor, channels: Channels) -> Statistics:
 def _first_of_each_channel(view: Tensor, channels: Channels) -> Array:
     index = tuple(slice(0, 1) if axis in channels.reduced else slice(None) for axis in range(view.ndim))
     first = view[index].astype(np.float64)
-    if first.size == 0:
-        return np.zeros(channels.spread(np.zeros(channels.count)).shape)
-    return np.where(np.isfinite(first), first, 0.0)
+    return first if first.size else np.zeros(channels.spread(np.zeros(channels.count)).shape)
 
 
 def _total(view: Tensor, channels: Channels, pilot: DoubleDouble, shape: Sequence[int]) -> tuple[DoubleDouble, ...]:

@@ -24,7 +24,10 @@ WORST = 10
 
 @dataclass(frozen=True)
 class Expected:
-    """What a tensor should be, block by block: value, what float64 leaves over of it (or None), and bound."""
+    """What a tensor should be, block by block: value, what float64 leaves over of it (or None), and bound.
+
+    The arrays that ``at`` returns are new each time, for the caller to overwrite.
+    """
 
     channels: Channels
     at: Callable[[Index], tuple[Array, Array | None, Array]]
@@ -94,8 +97,8 @@ def of_statistic(value: DoubleDouble, error: Array, shape: tuple[int, ...], tole
     bound = channels.spread(error)
 
     def at(index: Index) -> tuple[Array, Array | None, Array]:
-        hi = exact.hi[index]
-        return hi, exact.lo[index], bound[index] if tolerance is None else _tolerated(hi, tolerance)
+        hi = exact.hi[index].copy()
+        return hi, exact.lo[index], bound[index].copy() if tolerance is None else _tolerated(hi, tolerance)
 
     return Expected(channels, at)
 
@@ -153,21 +156,22 @@ def _largest(actual: Callable[[Index], Tensor], expected: Expected, limits: Form
         worst: Element | None = None
         with np.errstate(all="ignore"):
             for index in indices:
+                # In place, because a large tensor is walked at the speed of memory.
                 block, (value, rest, bound) = actual(index), expected.at(index)
-                error = block - value
+                error = np.subtract(block, value, out=value)
                 if rest is not None:
                     error -= rest
                 np.abs(error, out=error)
-                ratio = error / bound
-                top = float(ratio.max())
-                if not math.isfinite(top):
+                top = float(np.divide(error, bound, out=bound).max())
+                if not math.isfinite(top) or worst is None or top > worst.bound_ratio:
+                    value, rest, bound = expected.at(index)
                     error, ratio = _errors(block, value, rest, bound, limits)
                     top = float(ratio.max())
                     nonfinite = nonfinite or not np.isfinite(error[ratio > 1]).all()
+                    if worst is None or top > worst.bound_ratio:
+                        worst = _element(channels, index, int(ratio.argmax()), block, value, ratio)
                 max_abs = max(max_abs, float(error.max()))
-                max_ulp = max(max_ulp, float(np.max(error / limits.unit(block))))
-                if worst is None or top > worst.bound_ratio:
-                    worst = _element(channels, index, int(ratio.argmax()), block, value, ratio)
+                max_ulp = max(max_ulp, limits.in_units(error, block))
         return Comparison(max_abs, max_ulp, worst, nonfinite)
 
     parts = in_parallel(walk, channels)

@@ -89,7 +89,7 @@ def judge(question: Question, returned: Mapping[str, Tensor]) -> Judgement:
         return judgement
     requested = _Expectation.of(question, case.requested)
     documented = _Expectation.of(question, reading.semantics(case.requested)) if reading.facts else requested
-    if requested.weak:
+    if requested.weak(checked):
         judgement.notes.append("weakly judged: at this size or offset the rounding bound itself is wide")
     differing: list[Fact] = []
     for name in checked:
@@ -139,9 +139,10 @@ class _Expectation:
         }
         return cls(semantics, reference, limits, tensors)
 
-    @property
-    def weak(self) -> bool:
-        return self.bounds.output.weak
+    def weak(self, checked: Sequence[str]) -> bool:
+        """Whether the bound of an output that is checked is itself so wide that it judges little."""
+        outputs = {"output": self.bounds.output, "inference": self.bounds.inference}
+        return any(bound.weak for name, bound in outputs.items() if name in checked)
 
     def same(self, other: _Expectation, name: str) -> bool:
         """Whether two readings of a tensor agree by their fields alone."""
