@@ -12,9 +12,9 @@ itself multiplies x - m, because the same rounded s stands in both products. ``8
 
 The error of any order of summation is at most u times the sum of its absolute partial sums S_k. With a mean that
 dominates those are k*m, so a mean is off by at most u*N|m|/2; and by Cauchy and Schwarz |S_k - k*m| is at most
-sqrt(k(N-k))*sigma, whose sum is pi/8*N^2*sigma. A two-pass variance about a wrong mean is v + dm^2 plus the error of its
-own sum; Welford's update multiplies deviations by the error of the running mean, u|m|k/2 after k values, which is of
-first order: at most 2/sqrt(3)*sigma*dm in all::
+sqrt(k(N-k))*sigma, whose sum is pi/8*N^2*sigma. A two-pass variance about a wrong mean is v + dm^2 plus the error of
+its own sum; Welford's update multiplies deviations by the error of the running mean, u|m|k/2 after k values, which is
+of first order: at most 2/sqrt(3)*sigma*dm in all::
 
     dm  = u*( N|m|/2 + 2|m| + max(3*sqrt(N), 0.4*N)*sigma )
     dv  = u*(N + 4)*v + 1.16*sigma*dm + dm^2

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
     SerializerFunctionWrapHandler,
+    ValidationError,
     WithJsonSchema,
     model_serializer,
 )
@@ -29,8 +33,13 @@ def _real(value: float) -> float | str:
     return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
 
 
+def _number(value: Any) -> Any:
+    return float(value) if value in ("nan", "inf", "-inf") else value
+
+
 Real = Annotated[
     float,
+    BeforeValidator(_number),
     PlainSerializer(_real, return_type=Any),
     WithJsonSchema({"anyOf": [{"type": "number"}, {"enum": ["nan", "inf", "-inf"]}]}),
 ]
@@ -152,6 +161,8 @@ class Summary(Part):
 class Document(Part):
     """Two runs of the same differ only in ``seconds`` and ``started``."""
 
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
     version: int = Field(default=SCHEMA, alias="schema")
     bncheck: str
     started: str
@@ -160,12 +171,45 @@ class Document(Part):
     cases: list[CaseRecord]
     results: list[Result]
     summary: Summary
+    cut_short: bool = Field(default=False, description="the run was ended before all results had come")
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+class BadDocument(Exception):
+    """A text that is not a results document that this version can read; the message goes on from the file's name."""
 
 
-def summarize(results: list[Result]) -> Summary:
+def parse(text: str) -> Document:
+    """The document that a text holds. Raises `BadDocument`."""
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise BadDocument(f"is not a whole JSON document ({error}); run bncheck again") from None
+    version = data.get("schema") if isinstance(data, dict) else None
+    if not isinstance(version, int):
+        raise BadDocument("is not a results document of bncheck; name one that `--report json=PATH` wrote")
+    if version > SCHEMA:
+        raise BadDocument(f"has schema {version}, newer than {SCHEMA}, which this bncheck reads; upgrade bncheck")
+    try:
+        return Document.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadDocument(f"is not a results document of bncheck: {where}: {first['msg']}") from None
+
+
+def with_results(
+    beginning: Document, implementations: Sequence[Implementation], results: Sequence[Result], *, cut_short: bool
+) -> Document:
+    """A document with what a run found, sorted: results by case, then runner."""
+    ordered = sorted(results, key=lambda r: (r.case, r.runner, r.device))
     counts = dict.fromkeys(VERDICTS, 0)
-    for result in results:
+    for result in ordered:
         counts[result.verdict] += 1
-    return Summary.model_validate(counts)
+    return beginning.model_copy(
+        update={
+            "implementations": sorted(implementations, key=lambda i: (i.runner, i.device)),
+            "results": ordered,
+            "summary": Summary.model_validate(counts),
+            "cut_short": cut_short,
+        }
+    )

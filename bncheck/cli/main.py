@@ -13,6 +13,7 @@ COMMANDS = {
     "run": "Run cases on every implementation installed and name the cause of each difference.",
     "lint": "Check case files without running them.",
     "schema": "Print the JSON Schema of case files or of results, for editors and programs.",
+    "report": "Render a report of a results document, whenever it was written.",
     "runners": "Show which implementations can run here, their versions, and why others cannot.",
 }
 """Each command and what it does; stated here so that listing them imports none."""

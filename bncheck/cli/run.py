@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-import os
-import sys
+import contextlib
+import re
+import signal
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bncheck.cli.paths import corpus, load_or_exit, max_elements
+from bncheck.cli.reports import Chosen, check, every, reports, write
 
 if TYPE_CHECKING:
+    from bncheck.case.load import LoadedCase
     from bncheck.document import Document
+    from bncheck.run.engine import Options
+    from bncheck.run.journal import Journal
     from bncheck.run.runners import Runner
 
-REPORTS = ("table", "json")
+INTERRUPTED = 130
 
 
-class Report(click.ParamType[tuple[str, Path | None]]):
-    """FORMAT or FORMAT=PATH."""
+class Size(click.ParamType[int]):
+    """A number of bytes: 800M, 2G, 1.5GiB."""
 
-    name = "FORMAT[=PATH]"
+    name = "SIZE"
 
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, Path | None]:
-        form, equals, path = value.partition("=")
-        if form not in REPORTS:
-            self.fail(f"there is no format {form!r}; there are {', '.join(REPORTS)}", param, ctx)
-        if equals and not path:
-            self.fail(f"{value!r} names no file; write {form}=PATH, or {form} for standard output", param, ctx)
-        if path and not Path(path).absolute().parent.is_dir():
-            self.fail(f"the folder of {path!r} does not exist", param, ctx)
-        return form, Path(path) if path else None
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT])(i?B)?", str(value), re.IGNORECASE)
+        if match is None:
+            self.fail(f"{value!r} is not a size; write for example 800M or 2G", param, ctx)
+        return int(float(match[1]) * 1024.0 ** (1 + "KMGT".index(match[2].upper())))
 
 
 @click.command("run")
@@ -45,24 +47,31 @@ class Report(click.ParamType[tuple[str, Path | None]]):
     help="A runner by name, a pattern such as 'torch*', or one's own as LABEL=FILE.py:FUNCTION. Repeatable; without "
     "it, every implementation that is installed. A runner that is named must run.",
 )
-@click.option(
-    "--report",
-    "reports",
-    multiple=True,
-    type=Report(),
-    help="table or json, to standard output or to =PATH. Repeatable; a table unless given.",
-)
-@click.option("--all", "every", is_flag=True, help="List every result in the table, not only what is not a pass.")
+@reports
+@every
 @click.option("-k", "expression", metavar="EXPRESSION", help="Only cases whose ids match: words with and, or, not, ().")
 @max_elements
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=300,
+    show_default=True,
+    metavar="SECONDS",
+    help="End a worker that takes longer for one case.",
+)
+@click.option("--max-memory", type=Size(), help="End a worker that holds more memory, for example 2G.")
+@click.option("-j", "jobs", type=click.IntRange(min=1), metavar="N", help="Workers at a time; one a core unless given.")
 @click.option("--verbose", is_flag=True, help="Pass on what the frameworks print, on standard error.")
 def command(
     paths: tuple[Path, ...],
     spellings: tuple[str, ...],
-    reports: tuple[tuple[str, Path | None], ...],
+    reports: tuple[Chosen, ...],
     every: bool,
     expression: str | None,
     max_elements: int | None,
+    timeout: float,
+    max_memory: int | None,
+    jobs: int | None,
     verbose: bool,
 ) -> int:
     """Run cases on every implementation installed and name the cause of each difference.
@@ -76,6 +85,7 @@ def command(
       2  usage error or a bad case file; nothing was run
       3  an error (crash, hang, nonsense), or a runner that was named did not run
       4  nothing could be judged
+    130  Ctrl-C or SIGTERM; what was finished is reported
 
     \b
     Examples:
@@ -84,79 +94,89 @@ def command(
       bncheck run --runner '*' --runner mine=kernels/bn.py:batch_norm --report table --report json=results.json
     """
     from bncheck.case.select import BadExpression, Expression
-    from bncheck.cli.progress import Progress
-    from bncheck.document import CaseRecord, Implementation, Result
-    from bncheck.run import engine
-    from bncheck.run.compose import compose
+    from bncheck.run.beginning import begin
+    from bncheck.run.engine import Options
+    from bncheck.run.journal import Journal
     from bncheck.run.runners import BadRunner, select
 
-    to_stdout = [form for form, path in reports if path is None]
-    if len(to_stdout) > 1:
-        raise click.UsageError(
-            f"{' and '.join(to_stdout)} cannot both go to standard output; give one a file, FORMAT=PATH"
-        )
-    written = [path for _, path in reports if path is not None]
-    if len({p.absolute() for p in written}) < len(written):
-        raise click.UsageError("two reports cannot go to one file")
+    chosen = check(reports)
     try:
         runners = select(spellings)
-        chosen = Expression(expression) if expression is not None else None
+        wanted = Expression(expression) if expression is not None else None
     except (BadRunner, BadExpression) as error:
         raise click.UsageError(str(error)) from None
     cases = load_or_exit(paths or (corpus(),), max_elements)
-    if chosen is not None:
-        cases = [case for case in cases if chosen.matches(case.id)]
+    if wanted is not None:
+        cases = [case for case in cases if wanted.matches(case.id)]
         if not cases:
             raise click.UsageError(f"no case matches {expression!r}")
 
     started = time.time()
+    beginning = begin(started, cases)
+    options = Options(timeout=timeout, max_memory=max_memory, jobs=jobs, verbose=verbose)
+    try:
+        journals = [Journal(path, beginning) for form, path in chosen if form == "json" and path is not None]
+    except OSError as error:
+        raise click.ClickException(f"{error.filename} cannot be written: {error.strerror}") from None
+    document = _run(beginning, cases, runners, options, journals)
+    write(chosen, document, seconds=time.time() - started, every=every)
+    for journal in journals:
+        journal.remove()
+    return INTERRUPTED if document.cut_short else _exit_code(document, runners)
+
+
+def _run(
+    beginning: Document,
+    cases: Sequence[LoadedCase],
+    runners: Sequence[Runner],
+    options: Options,
+    journals: Sequence[Journal],
+) -> Document:
+    """The document of a run, of what was finished if it is interrupted."""
+    from bncheck.cli.progress import Progress
+    from bncheck.document import Implementation, Result, with_results
+    from bncheck.run import engine
+
     implementations: list[Implementation] = []
     results: list[Result] = []
-    with Progress() as progress:
-        for event in engine.run(cases, runners, verbose=verbose):
-            progress.on(event)
-            if isinstance(event, Implementation):
-                implementations.append(event)
-            elif isinstance(event, engine.Done):
-                results.append(event.result)
-    records = [
-        CaseRecord(
-            id=c.id,
-            file=str(c.file),
-            line=c.line,
-            title=c.case.title,
-            why=c.case.why,
-            links=list(c.case.links),
-            spec=c.spec,
-        )
-        for c in cases
-    ]
-    document = compose(started, implementations, records, results)
-    for form, path in reports or (("table", None),):
-        _write(form, path, document, seconds=time.time() - started, every=every)
-    return _exit_code(document, runners)
+    cut_short = False
+    with _interruptible(), contextlib.closing(engine.run(cases, runners, options)) as events:
+        try:
+            with Progress() as progress:
+                for event in events:
+                    progress.on(event)
+                    if isinstance(event, engine.Planned):
+                        continue
+                    found = event.result if isinstance(event, engine.Done) else event
+                    for journal in journals:
+                        journal.add(found)
+                    if isinstance(found, Result):
+                        results.append(found)
+                    else:
+                        implementations.append(found)
+        except KeyboardInterrupt:
+            cut_short = True
+    return with_results(beginning, implementations, results, cut_short=cut_short)
 
 
-def _write(form: str, path: Path | None, document: Document, *, seconds: float, every: bool) -> None:
-    from bncheck.reports import json, table
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM is taken as Ctrl-C is; of either, only the first counts, since ending a run takes a moment."""
 
-    colour = path is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    if form == "json":
-        text = json.render(document)
-    else:
-        text = table.render(document, seconds=seconds, every=every, colour=colour)
-    if path is None:
-        click.echo(text, nl=False, color=colour)
-        return
-    partial = path.with_name(path.name + ".partial")
+    def interrupt(*_: object) -> None:
+        for other in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(other, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {s: signal.signal(s, interrupt) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise click.ClickException(f"{path} cannot be written: {error.strerror}") from None
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _exit_code(document: Document, runners: list[Runner]) -> int:
+def _exit_code(document: Document, runners: Sequence[Runner]) -> int:
     ran = {i.runner for i in document.implementations if i.available}
     summary = document.summary
     if summary.error or any(r.named and r.spelling not in ran for r in runners):

@@ -17,7 +17,9 @@ def command(verbose: bool) -> None:
     from bncheck.document import Implementation
     from bncheck.run import engine, runners
 
-    found = [e for e in engine.run([], runners.select([]), verbose=verbose) if isinstance(e, Implementation)]
+    found = [
+        e for e in engine.run([], runners.select([]), engine.Options(verbose=verbose)) if isinstance(e, Implementation)
+    ]
     rows = [[i.runner, i.version or "-", i.device if i.available else "-", i.reason or ""] for i in found]
     headers = ["runner", "version", "devices", "why not"]
     text = tabulate(sorted(rows), headers, tablefmt="plain", disable_numparse=True)

@@ -169,6 +169,8 @@ def _wrapped(text: str, indent: str) -> str:
 
 
 def _closing(document: Document, style: Style) -> str:
+    if document.cut_short:
+        return style(f"cut short after {_count(len(document.results), 'result')}", "red")
     summary = document.summary
     found = [(summary.fail, "discrepancy", "discrepancies"), (summary.error, "error", "errors")]
     told = [f"{n} {one if n == 1 else many}" for n, one, many in found if n]

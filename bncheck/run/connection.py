@@ -15,20 +15,28 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bncheck.run import processes
+
 _WORKER = Path(__file__).parent.parent / "worker" / "__main__.py"
 _KEPT = 4096
 _LONGEST_ANSWER = 1 << 20
+_GLANCE = 0.2
+"""Seconds between looks at a worker that has not answered: whether it lives, and how much memory it takes."""
 
 
 class WorkerDied(Exception):
-    """The worker ended, hung or talked nonsense; the message says how, with its last words."""
+    """The worker ended, hung, took too much memory or talked nonsense; the message says how, with its last words."""
 
 
 class Connection:
-    """A worker of one family, started at once; ``verbose`` passes on what it prints to standard error."""
+    """A worker, started at once; ``verbose`` passes on what it prints to standard error.
 
-    def __init__(self, *, verbose: bool) -> None:
-        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "PYTHONIOENCODING": "utf-8"}
+    ``max_memory`` in bytes: a worker that holds more is ended.
+    """
+
+    def __init__(self, *, verbose: bool = False, max_memory: int | None = None) -> None:
+        self._mark = processes.new_mark()
+        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", processes.MARK: self._mark}
         self._process = subprocess.Popen(
             [sys.executable, str(_WORKER)],
             stdin=subprocess.PIPE,
@@ -38,67 +46,73 @@ class Connection:
             start_new_session=True,  # Ctrl-C is for us; we end it, with all that it started
         )
         self._started = time.monotonic()
+        self._asked = 0
+        self._max_memory = max_memory
         self._talk: collections.deque[bytes] = collections.deque(maxlen=16)
-        self._answers: queue.Queue[bytes | None] = queue.Queue()
+        self._answers: queue.Queue[bytes | None] = queue.Queue(maxsize=16)
         self._verbose = verbose
-        self._listeners = [
-            threading.Thread(target=self._listen, daemon=True),
-            threading.Thread(target=self._overhear, daemon=True),
-        ]
-        for listener in self._listeners:
-            listener.start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._eavesdropper = threading.Thread(target=self._overhear, daemon=True)
+        self._listener.start()
+        self._eavesdropper.start()
 
     def send(self, message: dict[str, Any]) -> None:
         """Ask; the answer is fetched with `receive`."""
         self._started = time.monotonic()
+        self._asked += 1
         assert self._process.stdin is not None
-        with contextlib.suppress(OSError):  # it is gone: `receive` will say so
-            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+        with contextlib.suppress(OSError, ValueError):  # it is gone: `receive` will say so
+            self._process.stdin.write(json.dumps({**message, "number": self._asked}).encode() + b"\n")
             self._process.stdin.flush()
 
     def receive(self, timeout: float) -> dict[str, Any]:
         """The answer to the last question, at most ``timeout`` seconds after it was asked. Raises `WorkerDied`."""
-        try:
-            line = self._answers.get(timeout=max(0.0, self._started + timeout - time.monotonic()))
-        except queue.Empty:
-            self.close()
-            raise WorkerDied(f"no answer after {timeout:g} s{self._last_words()}") from None
+        line = self._next_line(timeout)
         if line is not None:
             with contextlib.suppress(ValueError):
                 answer = json.loads(line)
-                if isinstance(answer, dict):
+                if isinstance(answer, dict) and answer.get("number") == self._asked:
                     return answer
-            self.close()
-            raise WorkerDied(f"answered with something that is not an answer: {line[:80]!r}")
+            self._die(f"answered with something that is not an answer: {line[:80]!r}")
         seconds = time.monotonic() - self._started
         try:
             code = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
-            self.close()
-            raise WorkerDied(f"closed its output after {seconds:.1f} s{self._last_words()}") from None
-        self.close()
+            self._die(f"closed its output after {seconds:.1f} s")
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
-        raise WorkerDied(f"{how} after {seconds:.1f} s{self._last_words()}")
+        self._die(f"{how} after {seconds:.1f} s")
+        raise AssertionError  # it never comes to this
 
     def close(self) -> None:
         """End the worker and everything that it started."""
-        with contextlib.suppress(OSError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        with contextlib.suppress(OSError):
-            self._process.kill()
-        self._process.wait()
-        for listener in self._listeners:
-            listener.join(timeout=1)
+        processes.end(self._process, self._mark)
+        for thread in (self._listener, self._eavesdropper):
+            thread.join(timeout=1)
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             with contextlib.suppress(OSError):
                 if stream:
                     stream.close()
 
-    def _last_words(self) -> str:
-        self._listeners[1].join(timeout=1)
+    def _next_line(self, timeout: float) -> bytes | None:
+        """What the worker says next; None at its end. Raises `WorkerDied` on what it may not do meanwhile."""
+        while True:
+            left = self._started + timeout - time.monotonic()
+            ended = self._process.poll() is not None  # its own children may still hold the pipe open
+            with contextlib.suppress(queue.Empty):
+                return self._answers.get(timeout=max(0.0, min(left, _GLANCE)))
+            if ended:
+                return None
+            if left <= 0:
+                self._die(f"no answer after {timeout:g} s")
+            if self._max_memory is not None and (held := processes.memory(self._process.pid)) > self._max_memory:
+                self._die(f"held {held / 2**20:,.0f} MiB of memory, more than --max-memory allows")
+
+    def _die(self, how: str) -> None:
+        """End the worker, and say how and with what last words."""
+        self.close()
         lines = [line.strip() for line in b"".join(self._talk).decode("utf-8", "replace").splitlines()]
         words = next((line for line in reversed(lines) if line), "")
-        return f'; last words: "{words[:200]}"' if words else ""
+        raise WorkerDied(how + (f'; last words: "{words[:200]}"' if words else ""))
 
     def _listen(self) -> None:
         assert self._process.stdout is not None

@@ -13,9 +13,8 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -57,10 +56,22 @@ class Done:
 Event = Planned | Done | Implementation
 
 
+@dataclass(frozen=True)
+class Options:
+    """``timeout``: seconds that a case may take; ``max_memory``: bytes that a worker may hold (None: any number);
+    ``jobs``: workers at a time (None: one a core); ``verbose``: pass on what workers print."""
+
+    timeout: float = CASE_SECONDS
+    max_memory: int | None = None
+    jobs: int | None = None
+    verbose: bool = False
+
+
 def run(
-    cases: Sequence[LoadedCase], runners: Sequence[Runner], *, verbose: bool = False, jobs: int | None = None
-) -> Iterator[Event]:
-    """Run every case on every runner that is not missing. Closing the generator ends all workers."""
+    cases: Sequence[LoadedCase], runners: Sequence[Runner], options: Options | None = None
+) -> Generator[Event, None, None]:
+    """Run every case on every runner that is not missing. Closing the generator ends all workers at once."""
+    options = options or Options()
     for runner in runners:
         if runner.missing:
             yield Implementation(runner=runner.spelling, device=DEVICE, available=False, reason=runner.missing)
@@ -69,30 +80,45 @@ def run(
     families.sort(key=len, reverse=True)  # the one with most to do starts first
     for family in families:
         yield Planned(family[0].family, len(family) * len(cases))
-    events: queue.Queue[Event | Future[None]] = queue.Queue()
+    events: queue.Queue[Event | BaseException | None] = queue.Queue()
     stop = threading.Event()
     folder = Path(tempfile.mkdtemp(prefix="bncheck-"))
     store = Store(cases, folder, len(present))
     lines = [
-        _Line(family, cases, store, folder / f"answers{i}", events, stop, verbose) for i, family in enumerate(families)
+        _Line(family, cases, store, folder / f"answers{i}", events.put, stop, options)
+        for i, family in enumerate(families)
     ]
-    pool = ThreadPoolExecutor(max(1, min(len(lines), jobs or _cores())))
+    waiting = list(reversed(lines))
+
+    def work() -> None:
+        """Take one line after another; what ends this thread is told: nothing left to do, or an error of ours."""
+        try:
+            while waiting and not stop.is_set():
+                waiting.pop().work()
+            events.put(None)
+        except BaseException as error:
+            events.put(error)
+
+    # Daemons, because a run that is ended does not wait for a comparison to finish.
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(len(lines), options.jobs or _cores()))]
     try:
-        waiting = {pool.submit(line.work) for line in lines}
-        for future in waiting:
-            future.add_done_callback(events.put)
-        while waiting or not events.empty():
+        for thread in threads:
+            thread.start()
+        working = len(threads)
+        while working:
             event = events.get()
-            if isinstance(event, Future):
-                waiting.discard(event)
-                event.result()
+            if isinstance(event, BaseException):
+                raise event
+            if event is None:
+                working -= 1
             else:
                 yield event
     finally:
         stop.set()
         for line in lines:
             line.close()
-        pool.shutdown(wait=True, cancel_futures=True)
+        for thread in threads:
+            thread.join(timeout=0.5)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -109,9 +135,9 @@ class _Job:
     runner: Runner
     prepared: Prepared
     reading: Reading
-    answer: dict[str, Any]
-    folder: Path
-    seconds: float = 0.0
+    answers: Path
+    connection: Connection
+    answer: dict[str, Any] = field(default_factory=dict)
 
 
 class _Line:
@@ -123,12 +149,12 @@ class _Line:
         cases: Sequence[LoadedCase],
         store: Store,
         folder: Path,
-        events: queue.Queue[Event | Future[None]],
+        tell: Callable[[Event], None],
         stop: threading.Event,
-        verbose: bool,
+        options: Options,
     ) -> None:
         self._runners, self._cases, self._store, self._folder = runners, cases, store, folder
-        self._events, self._stop, self._verbose = events, stop, verbose
+        self._tell, self._stop, self._options = tell, stop, options
         self._connection: Connection | None = None
         self._lock = threading.Lock()
         self._loaded: set[str] = set()
@@ -174,7 +200,7 @@ class _Line:
                 if self._connection is None:
                     if self._stop.is_set():
                         raise _Unavailable("the run was ended")
-                    self._connection = Connection(verbose=self._verbose)
+                    self._connection = Connection(verbose=self._options.verbose, max_memory=self._options.max_memory)
                 connection = self._connection
             if runner.spelling in self._loaded:
                 return connection
@@ -199,7 +225,7 @@ class _Line:
             self._announced.add(runner.spelling)
             if runner.own is not None and what["available"]:
                 what["version"] = runner.own
-            self._events.put(Implementation(runner=runner.spelling, device=DEVICE, **what))
+            self._tell(Implementation(runner=runner.spelling, device=DEVICE, **what))
 
     def _ask(self, number: int, loaded: LoadedCase, runner: Runner) -> _Job | None:
         """Send a case to the worker; None if there is nothing to wait for, because its result is known already."""
@@ -208,26 +234,22 @@ class _Line:
         if isinstance(reading, Unsupported):
             self._report(number, loaded, runner, verdict="unsupported", reason=reading.reason)
             return None
-        prepared.make()
-        job = _Job(number, loaded, runner, prepared, reading, {}, self._folder / str(number % 2) / runner.spelling)
-        job.folder.mkdir(parents=True, exist_ok=True)
         try:
             connection = self._load(runner)
         except _Unavailable as why:
             self._report(number, loaded, runner, verdict="error", error=str(why))
             return None
-        connection.send(call_message(runner, loaded.case, reading, prepared.described, job.folder))
-        return job
+        prepared.make()
+        answers = self._folder / str(number % 2) / runner.spelling
+        answers.mkdir(parents=True, exist_ok=True)
+        connection.send(call_message(runner, loaded.case, reading, prepared.described, answers))
+        return _Job(number, loaded, runner, prepared, reading, answers, connection)
 
     def _fetch(self, job: _Job) -> _Job | None:
         """The job with its answer; None if the worker died of it, which is then its result."""
-        assert self._connection is not None or self._stop.is_set()
-        connection = self._connection
-        if connection is None:
-            return None
         started = time.monotonic()
         try:
-            job.answer = connection.receive(CASE_SECONDS)
+            job.answer = job.connection.receive(self._options.timeout)
         except WorkerDied as death:
             self.close()
             self._deaths += 1
@@ -247,7 +269,7 @@ class _Line:
             judgement = verdict.refused(question, str(answer["refused"]))
         else:
             try:
-                returned = {name: _opened(job.folder / name, d) for name, d in answer["tensors"].items()}
+                returned = {name: _opened(job.answers / name, d) for name, d in answer["tensors"].items()}
             except (KeyError, TypeError, ValueError, OSError, AttributeError) as error:
                 words = f"answered nonsense: {error}"
                 self._report(job.number, job.loaded, job.runner, verdict="error", error=words, notes=notes)
@@ -255,13 +277,13 @@ class _Line:
             judgement = verdict.judge(question, returned)
         seconds = answer.get("seconds", 0.0)
         self._report(job.number, job.loaded, job.runner, seconds=seconds, **vars(judgement))
-        for file in job.folder.iterdir():
+        for file in job.answers.iterdir():
             file.unlink()
 
     def _report(self, number: int, loaded: LoadedCase, runner: Runner, **what: Any) -> None:
         self._store.release(number)
         result = Result(case=loaded.id, runner=runner.spelling, device=DEVICE, **what)
-        self._events.put(Done(runner.family, result))
+        self._tell(Done(runner.family, result))
 
 
 class _Unavailable(Exception):

@@ -27,7 +27,7 @@ def main():
             answer = {"error": str(error)}
         sys.stdout.flush()
         sys.stderr.flush()
-        wire.send(answers, answer)
+        wire.send(answers, dict(answer, number=request.get("number")))
 
 
 def runner_of(name):

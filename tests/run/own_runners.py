@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -124,3 +126,65 @@ def exits(x, **arguments):
 def reports_its_process(x, **arguments):
     time.sleep(0.01)
     return {"output": np.full_like(x, os.getpid()), "moving_mean": None, "moving_variance": None}
+
+
+def aborts(x, **arguments):
+    os.abort()
+
+
+def is_killed_as_for_memory(x, **arguments):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hangs(x, **arguments):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(1000)
+
+
+def takes_memory(x, **arguments):
+    held = np.ones(80_000_000)  # 640 MB
+    time.sleep(1000)
+    return {"output": held}
+
+
+def floods(x, **arguments):
+    for _ in range(300):
+        os.write(1, b"a flood without a line break " * 10_000)
+        os.write(2, b"another\n" * 10_000)
+    return right(x, **arguments)
+
+
+def answers_in_its_place(x, **arguments):
+    """Writes to every open pipe, among them the one that answers go to."""
+    for descriptor in range(3, 64):
+        with contextlib.suppress(OSError):
+            if not os.isatty(descriptor):
+                os.write(descriptor, b'{"tensors": {}}\n')
+    return right(x, **arguments)
+
+
+def changes_global_state(x, **arguments):
+    result = right(x, **arguments)
+    np.seterr(all="raise")
+    os.chdir("/")
+    os.environ.clear()
+    sys.path.clear()
+    np.sqrt = np.square
+    return result
+
+
+def leaves_children(x, **arguments):
+    """One child in a session of its own, whose parent is gone; both bear a name that a test can look for."""
+    command = [sys.executable, "-c", "import time; time.sleep(1000)", "left by bncheck's tests"]
+    subprocess.Popen(command, start_new_session=True)
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.execv(sys.executable, command)
+        os._exit(0)
+    return right(x, **arguments)
+
+
+def loads_slowly(x, **arguments):
+    time.sleep(0.2)
+    return right(x, **arguments)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import own, run
+from conftest import OWN, own, run
 
 TRAINING = """\
 title: a training step
@@ -167,7 +167,7 @@ def test_a_function_that_is_not_there_is_an_error_with_its_reason(write_case: Wr
 
 def test_two_functions_of_one_file_share_a_process_and_two_files_do_not(write_case: Write, tmp_path: Path) -> None:
     other = tmp_path / "other.py"
-    other.write_text(Path(own("x").split("=")[1].rpartition(":")[0]).read_text())
+    other.write_text(OWN.read_text())
     spellings = [own("one", "reports_its_process"), own("two", "reports_its_process")]
     results, _ = run(write_case(INFERENCE), *spellings, f"three={other}:reports_its_process")
     processes = [results[f"case {label}"].tensors[0].actual for label in ("one", "two", "three")]

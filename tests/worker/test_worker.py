@@ -26,7 +26,9 @@ def talk(*messages: dict[str, Any], folder: Path | None = None) -> list[dict[str
     process = subprocess.run(
         [sys.executable, str(WORKER)], input=text, capture_output=True, text=True, check=True, cwd=folder
     )
-    return [json.loads(line) for line in process.stdout.splitlines()]
+    answers = [json.loads(line) for line in process.stdout.splitlines()]
+    assert [answer.pop("number") for answer in answers] == [message.get("number") for message in messages]
+    return answers
 
 
 def test_loading_answers_the_version() -> None:

@@ -1,4 +1,4 @@
-"""Puts together the results document of a run."""
+"""The beginning of a run's results document: what is known before anything has run."""
 
 from __future__ import annotations
 
@@ -8,24 +8,33 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bncheck import __version__
-from bncheck.document import CaseRecord, Document, Environment, Implementation, Result, summarize
+from bncheck.case.load import LoadedCase
+from bncheck.document import CaseRecord, Document, Environment, Summary
 
 
-def compose(
-    started: float, implementations: Sequence[Implementation], cases: Sequence[CaseRecord], results: Sequence[Result]
-) -> Document:
-    """The document of what a run found; ``started`` in seconds since the epoch. Everything in it is sorted."""
-    ordered = sorted(results, key=lambda r: (r.case, r.runner, r.device))
+def begin(started: float, cases: Sequence[LoadedCase]) -> Document:
+    """A document without results; ``started`` in seconds since the epoch."""
     return Document(
         bncheck=__version__,
         started=datetime.datetime.fromtimestamp(started, datetime.timezone.utc).isoformat(timespec="seconds"),
         environment=Environment(
             python=platform.python_version(), platform=platform.platform(), cpu=_processor(), gpu=None
         ),
-        implementations=sorted(implementations, key=lambda i: (i.runner, i.device)),
-        cases=sorted(cases, key=lambda c: c.id),
-        results=ordered,
-        summary=summarize(ordered),
+        implementations=[],
+        cases=[
+            CaseRecord(
+                id=c.id,
+                file=str(c.file),
+                line=c.line,
+                title=c.case.title,
+                why=c.case.why,
+                links=list(c.case.links),
+                spec=c.spec,
+            )
+            for c in sorted(cases, key=lambda c: c.id)
+        ],
+        results=[],
+        summary=Summary.model_validate({"pass": 0, "known": 0, "fail": 0, "unsupported": 0, "error": 0}),
     )
 
 

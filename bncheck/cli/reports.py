@@ -1,0 +1,84 @@
+"""Reports as commands offer them: FORMAT or FORMAT=PATH, several at once, one to standard output."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from bncheck.document import Document
+
+FORMATS = ("table", "json")
+
+Chosen = tuple[str, Path | None]
+"""A format, and the file it goes to; None is standard output."""
+
+
+class _Report(click.ParamType[Chosen]):
+    name = "FORMAT[=PATH]"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Chosen:
+        form, equals, path = value.partition("=")
+        if form not in FORMATS:
+            self.fail(f"there is no format {form!r}; there are {', '.join(FORMATS)}", param, ctx)
+        if equals and not path:
+            self.fail(f"{value!r} names no file; write {form}=PATH, or {form} for standard output", param, ctx)
+        if path and not Path(path).absolute().parent.is_dir():
+            self.fail(f"the folder of {path!r} does not exist", param, ctx)
+        if path and Path(path).is_dir():
+            self.fail(f"{path!r} is a folder; name a file", param, ctx)
+        return form, Path(path) if path else None
+
+
+reports = click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    type=_Report(),
+    help="table or json, to standard output or to =PATH. Repeatable; a table unless given.",
+)
+
+every = click.option(
+    "--all", "every", is_flag=True, help="List every result in the table, not only what is not a pass."
+)
+
+
+def check(chosen: Sequence[Chosen]) -> list[Chosen]:
+    """What is to be written; raises a usage error if two reports have one target."""
+    to_stdout = [form for form, path in chosen if path is None]
+    if len(to_stdout) > 1:
+        names = " and ".join(to_stdout)
+        raise click.UsageError(f"{names} cannot both go to standard output; give one a file, FORMAT=PATH")
+    files = [path.absolute() for _, path in chosen if path is not None]
+    if len(set(files)) < len(files):
+        raise click.UsageError("two reports cannot go to one file")
+    return list(chosen) or [("table", None)]
+
+
+def text(form: str, document: Document, *, seconds: float | None, every: bool, colour: bool = False) -> str:
+    """A report as text."""
+    from bncheck.reports import json, table
+
+    if form == "json":
+        return json.render(document)
+    return table.render(document, seconds=seconds, every=every, colour=colour)
+
+
+def write(chosen: Sequence[Chosen], document: Document, *, seconds: float | None = None, every: bool = False) -> None:
+    """Write reports, each to its file or to standard output, in colours on a terminal unless NO_COLOR is set."""
+    for form, path in chosen:
+        if path is None:
+            colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+            click.echo(text(form, document, seconds=seconds, every=every, colour=colour), nl=False, color=colour)
+            continue
+        try:
+            whole = path.with_name(path.name + ".whole")
+            whole.write_text(text(form, document, seconds=seconds, every=every), encoding="utf-8")
+            whole.replace(path)  # in one step: whoever reads it meanwhile finds the old one or the new
+        except OSError as error:
+            raise click.ClickException(f"{path} cannot be written: {error.strerror}") from None
