@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import shutil
 import threading
 from collections.abc import Sequence
@@ -19,8 +20,12 @@ from bncheck.reference import Reference, Statistics, Tensor, batch_statistics, e
 from bncheck.semantics import Semantics
 from bncheck.worker import wire
 
-LIMIT = 1 << 29
-"""Bytes of tensors to keep for workers that are behind; what is dropped beyond that is made again, the same."""
+KEPT_BYTES = 1 << 29
+KEPT_CASES = 256
+"""How much to keep for workers that are behind; what is dropped beyond that is made again, the same."""
+
+MAPPED = 1 << 20
+"""Bytes from which a tensor is mapped from its file, not held in memory too (each mapping holds a file open)."""
 
 
 class Prepared:
@@ -39,7 +44,10 @@ class Prepared:
     def inputs(self) -> inputs.Inputs:
         self.folder.mkdir()
         made = inputs.make(self.loaded.case, self.loaded.file.parent, self._allocate)
-        for tensor in (*made.batches, *made.parameters.values()):
+        named = {**{f"x{i}": batch for i, batch in enumerate(made.batches)}, **made.parameters}
+        for name, tensor in named.items():
+            if name not in self.described:
+                self.described[name] = wire.write_tensor(tensor, str(self.folder / name))
             tensor.flags.writeable = False
         return made
 
@@ -51,6 +59,8 @@ class Prepared:
         return sum(t.nbytes for t in (*self.inputs.batches, *self.inputs.parameters.values()))
 
     def _allocate(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
+        if math.prod(shape) * dtype.itemsize < MAPPED:
+            return np.empty(shape, dtype)
         described = {"path": str(self.folder / name), "dtype": dtype.name, "shape": list(shape)}
         self.described[name] = described
         tensor: Tensor = wire.open_tensor(described, "w+")
@@ -102,10 +112,12 @@ class Store:
         with self._lock:
             self._seen[number] += 1
             self._prepared[number].users -= 1
-            kept = 0
+            kept, count = 0, 0
             for other in sorted(self._prepared, reverse=True):
                 prepared = self._prepared[other]
-                kept += prepared.bytes if prepared.users == 0 else 0
-                if prepared.users == 0 and (self._seen[other] == self._visitors or kept > LIMIT):
+                if prepared.users:
+                    continue
+                kept, count = kept + prepared.bytes, count + 1
+                if self._seen[other] == self._visitors or kept > KEPT_BYTES or count > KEPT_CASES:
                     del self._prepared[other]
                     shutil.rmtree(prepared.folder, ignore_errors=True)
