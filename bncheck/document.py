@@ -135,7 +135,7 @@ class Environment(Part):
     python: str
     platform: str
     cpu: str
-    gpu: str | None = None
+    gpu: dict[str, Any] | None = Field(default=None, description="its name, and what changes its arithmetic")
 
 
 class CaseRecord(Part):
@@ -198,7 +198,12 @@ def parse(text: str) -> Document:
 
 
 def with_results(
-    beginning: Document, implementations: Sequence[Implementation], results: Sequence[Result], *, cut_short: bool
+    beginning: Document,
+    implementations: Sequence[Implementation],
+    results: Sequence[Result],
+    *,
+    gpu: dict[str, Any] | None,
+    cut_short: bool,
 ) -> Document:
     """A document with what a run found, sorted: results by case, then runner."""
     ordered = sorted(results, key=lambda r: (r.case, r.runner, r.device))
@@ -210,6 +215,7 @@ def with_results(
             "implementations": sorted(implementations, key=lambda i: (i.runner, i.device)),
             "results": ordered,
             "summary": Summary.model_validate(counts),
+            "environment": beginning.environment.model_copy(update={"gpu": gpu}),
             "cut_short": cut_short,
         }
     )

@@ -35,7 +35,8 @@ MAY_IMPORT = {
 WORKER_MAY_IMPORT = {"numpy", "ml_dtypes"}
 FRAMEWORKS = {
     "_tensorflow": {"tensorflow"},
-    "keras": {"keras"},
+    "_torch": {"torch"},
+    "keras": {"tensorflow", "keras"},
     "tf_keras": {"tensorflow", "tf_keras"},
     "tf_layers": {"tensorflow", "tf_keras"},
     "tf_nn": {"tensorflow"},

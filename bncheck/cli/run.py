@@ -52,6 +52,13 @@ class Size(click.ParamType[int]):
 @click.option("-k", "expression", metavar="EXPRESSION", help="Only cases whose ids match: words with and, or, not, ().")
 @max_elements
 @click.option(
+    "--device",
+    type=click.Choice(["cpu", "gpu", "all"]),
+    default="cpu",
+    show_default=True,
+    help="Where to run. A device that is named must be there; with all, what is absent is listed.",
+)
+@click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=300,
@@ -69,6 +76,7 @@ def command(
     every: bool,
     expression: str | None,
     max_elements: int | None,
+    device: str,
     timeout: float,
     max_memory: int | None,
     jobs: int | None,
@@ -95,7 +103,7 @@ def command(
     """
     from bncheck.case.select import BadExpression, Expression
     from bncheck.run.beginning import begin
-    from bncheck.run.engine import Options
+    from bncheck.run.engine import DEVICES, Options
     from bncheck.run.journal import Journal
     from bncheck.run.runners import BadRunner, select
 
@@ -113,7 +121,8 @@ def command(
 
     started = time.time()
     beginning = begin(started, cases)
-    options = Options(timeout=timeout, max_memory=max_memory, jobs=jobs, verbose=verbose)
+    devices = DEVICES if device == "all" else (device,)
+    options = Options(devices=devices, timeout=timeout, max_memory=max_memory, jobs=jobs, verbose=verbose)
     try:
         journals = [Journal(path, beginning) for form, path in chosen if form == "json" and path is not None]
     except OSError as error:
@@ -122,7 +131,7 @@ def command(
     write(chosen, document, seconds=time.time() - started, every=every)
     for journal in journals:
         journal.remove()
-    return INTERRUPTED if document.cut_short else _exit_code(document, runners)
+    return INTERRUPTED if document.cut_short else _exit_code(document, runners, gpu=device == "gpu")
 
 
 def _run(
@@ -139,6 +148,7 @@ def _run(
 
     implementations: list[Implementation] = []
     results: list[Result] = []
+    gpu: dict[str, Any] | None = None
     cut_short = False
     with _interruptible(), contextlib.closing(engine.run(cases, runners, options)) as events:
         try:
@@ -147,16 +157,22 @@ def _run(
                     progress.on(event)
                     if isinstance(event, engine.Planned):
                         continue
-                    found = event.result if isinstance(event, engine.Done) else event
+                    found: Result | Implementation | dict[str, Any]
+                    if isinstance(event, engine.Done):
+                        found = event.result
+                    else:
+                        found = event.facts if isinstance(event, engine.FoundGpu) else event
                     for journal in journals:
                         journal.add(found)
-                    if isinstance(found, Result):
+                    if isinstance(found, dict):
+                        gpu = {**(gpu or {}), **found}
+                    elif isinstance(found, Result):
                         results.append(found)
                     else:
                         implementations.append(found)
         except KeyboardInterrupt:
             cut_short = True
-    return with_results(beginning, implementations, results, cut_short=cut_short)
+    return with_results(beginning, implementations, results, gpu=gpu, cut_short=cut_short)
 
 
 @contextlib.contextmanager
@@ -176,10 +192,11 @@ def _interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _exit_code(document: Document, runners: Sequence[Runner]) -> int:
+def _exit_code(document: Document, runners: Sequence[Runner], *, gpu: bool) -> int:
+    """By the contract; a runner that was named has to have run, and where ``gpu`` was named, some runner on it."""
     ran = {i.runner for i in document.implementations if i.available}
     summary = document.summary
-    if summary.error or any(r.named and r.spelling not in ran for r in runners):
+    if summary.error or (gpu and not ran) or any(r.named and r.spelling not in ran for r in runners):
         return 3
     if summary.fail:
         return 1

@@ -65,28 +65,29 @@ def _shortened(text: str, width: int) -> str:
 
 
 def _implementations(document: Document) -> str:
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for result in document.results:
-        counts[result.runner][result.verdict] += 1
+        counts[result.runner, result.device][result.verdict] += 1
     columns = ("pass", "known", "fail", "error", "unsupported")
+    several = len({i.device for i in document.implementations}) > 1
     rows = [
         [
             i.runner,
+            *([i.device] if several else []),
             _shortened(i.version or "does not load", 36),
-            *(counts[i.runner][c] for c in columns),
+            *(counts[i.runner, i.device][c] for c in columns),
         ]
         for i in document.implementations
-        if i.available or i.runner in counts
+        if i.available or (i.runner, i.device) in counts
     ]
-    table = _table(["runner", "version", *columns], rows, right=columns)
-    absent = [i for i in document.implementations if not i.available and i.runner not in counts]
-    if not absent:
-        return table
+    headers = ["runner", *(["device"] if several else []), "version", *columns]
+    table = _table(headers, rows, right=columns)
     by_reason: dict[str, list[str]] = defaultdict(list)
-    for implementation in absent:
-        by_reason[implementation.reason or "not available"].append(implementation.runner)
+    for i in document.implementations:
+        if not i.available and (i.runner, i.device) not in counts:
+            by_reason[i.reason or "not available"].append(f"{i.runner} on {i.device}" if several else i.runner)
     lines = [_wrapped(f"not run: {', '.join(names)}: {reason}", "") for reason, names in by_reason.items()]
-    return "\n".join([table, "", *lines])
+    return "\n".join([table, "", *lines]) if lines else table
 
 
 def _every(document: Document, style: Style) -> str:
@@ -96,7 +97,7 @@ def _every(document: Document, style: Style) -> str:
         largest = max((t.bound_ratio or 0.0 for t in result.tensors), default=None)
         note = result.reason or result.error or "; ".join([c.kind for c in result.causes] + result.notes)
         verdict = style(result.verdict, colours.get(result.verdict, "yellow"))
-        rows.append([result.runner, verdict, "-" if largest is None else _ratio(largest), note])
+        rows.append([_runner(result), verdict, "-" if largest is None else _ratio(largest), note])
     header, *lines = _table(["runner", "verdict", "x bound", "note"], rows, ["x bound"], WIDTH - 2).splitlines()
     listed, last = [f"case\n  {header}"], None
     for result, line in zip(document.results, lines, strict=True):
@@ -105,6 +106,11 @@ def _every(document: Document, style: Style) -> str:
             listed.append(last)
         listed.append(f"  {line}")
     return "\n".join(listed)
+
+
+def _runner(result: Result) -> str:
+    """The runner, and its device where that is not the CPU."""
+    return result.runner if result.device == "cpu" else f"{result.runner} on {result.device}"
 
 
 def _ratio(value: float | str) -> str:
@@ -121,7 +127,7 @@ def _known(document: Document, every: bool) -> str:
         for cause in result.causes:
             default = "default " if specs[result.case].get(cause.kind) == "default" else ""
             requested = "-" if cause.requested is None else f"{default}{_value(cause.requested)}"
-            key = (result.runner, cause.kind, requested, _value(cause.effective), (cause.source or "").split(" <")[0])
+            key = (_runner(result), cause.kind, requested, _value(cause.effective), (cause.source or "").split(" <")[0])
             groups[key] += 1
     rows = [
         [runner, kind, count, _shortened(requested, 16), _shortened(used, 22), source]
@@ -161,7 +167,7 @@ def _failed_row(result: Result) -> list[str]:
     name = worst.name if worst else (result.tensors[0].name if result.tensors else "-")
     error = f"{worst.max_abs:.1e}" if worst and worst.max_abs is not None else "-"
     ratio = _ratio(worst.bound_ratio) if worst and worst.bound_ratio is not None else "-"
-    return [_shortened(result.case, CASE_WIDTH), result.runner, name, error, ratio, kinds]
+    return [_shortened(result.case, CASE_WIDTH), _runner(result), name, error, ratio, kinds]
 
 
 def _wrapped(text: str, indent: str) -> str:

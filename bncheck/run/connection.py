@@ -31,12 +31,14 @@ class WorkerDied(Exception):
 class Connection:
     """A worker, started at once; ``verbose`` passes on what it prints to standard error.
 
-    ``max_memory`` in bytes: a worker that holds more is ended.
+    ``max_memory`` in bytes: a worker that holds more is ended. ``gpu``: it may see one.
     """
 
-    def __init__(self, *, verbose: bool = False, max_memory: int | None = None) -> None:
+    def __init__(self, *, verbose: bool = False, max_memory: int | None = None, gpu: bool = False) -> None:
         self._mark = processes.new_mark()
-        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", processes.MARK: self._mark}
+        environment = {**os.environ, processes.MARK: self._mark}
+        if not gpu:
+            environment["CUDA_VISIBLE_DEVICES"] = "-1"
         self._process = subprocess.Popen(
             [sys.executable, str(_WORKER)],
             stdin=subprocess.PIPE,

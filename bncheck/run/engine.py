@@ -7,6 +7,7 @@ answer to the one before is judged.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import queue
 import shutil
@@ -15,7 +16,6 @@ import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,8 @@ CASE_SECONDS = 300.0
 TRIES = 3
 """Deaths in a row after which a worker is given up."""
 
-DEVICE = "cpu"
+DEVICES = ("cpu", "gpu")
+NO_GPU = "no GPU that it could use was found"
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,23 @@ class Done:
     result: Result
 
 
-Event = Planned | Done | Implementation
+@dataclass(frozen=True)
+class FoundGpu:
+    """A GPU that some runner can use, with the switches that change its arithmetic."""
+
+    facts: dict[str, Any]
+
+
+Event = Planned | Done | Implementation | FoundGpu
 
 
 @dataclass(frozen=True)
 class Options:
-    """``timeout``: seconds that a case may take; ``max_memory``: bytes that a worker may hold (None: any number);
-    ``jobs``: workers at a time (None: one a core); ``verbose``: pass on what workers print."""
+    """``devices``: on which to run, of `DEVICES`; ``timeout``: seconds that a case may take; ``max_memory``: bytes that
+    a worker may hold (None: any number); ``jobs``: workers at a time (None: one a core); ``verbose``: pass on what they
+    print."""
 
+    devices: tuple[str, ...] = ("cpu",)
     timeout: float = CASE_SECONDS
     max_memory: int | None = None
     jobs: int | None = None
@@ -73,17 +83,17 @@ def run(
     """Run every case on every runner that is not missing. Closing the generator ends all workers at once."""
     options = options or Options()
     for runner in runners:
-        if runner.missing:
-            yield Implementation(runner=runner.spelling, device=DEVICE, available=False, reason=runner.missing)
+        for device in options.devices if runner.missing else ():
+            yield Implementation(runner=runner.spelling, device=device, available=False, reason=runner.missing)
     present = sorted((r for r in runners if not r.missing), key=lambda r: r.family)
-    families = [list(group) for _, group in groupby(present, key=lambda r: r.family)]
+    families = [list(group) for _, group in itertools.groupby(present, key=lambda r: r.family)]
     families.sort(key=len, reverse=True)  # the one with most to do starts first
     for family in families:
-        yield Planned(family[0].family, len(family) * len(cases))
+        yield Planned(family[0].family, len(family) * len(options.devices) * len(cases))
     events: queue.Queue[Event | BaseException | None] = queue.Queue()
     stop = threading.Event()
     folder = Path(tempfile.mkdtemp(prefix="bncheck-"))
-    store = Store(cases, folder, len(present))
+    store = Store(cases, folder, len(present) * len(options.devices))
     lines = [
         _Line(family, cases, store, folder / f"answers{i}", events.put, stop, options)
         for i, family in enumerate(families)
@@ -126,13 +136,21 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@dataclass
-class _Job:
-    """One case on one runner, and once it has come, the worker's answer."""
+@dataclass(frozen=True)
+class _Task:
+    """One case on one runner and device."""
 
     number: int
     loaded: LoadedCase
     runner: Runner
+    device: str
+
+
+@dataclass
+class _Call:
+    """A task that a worker was asked for, and once it has come, the answer."""
+
+    task: _Task
     prepared: Prepared
     reading: Reading
     answers: Path
@@ -158,7 +176,8 @@ class _Line:
         self._connection: Connection | None = None
         self._lock = threading.Lock()
         self._loaded: set[str] = set()
-        self._announced: set[str] = set()
+        self._announced: set[tuple[str, str]] = set()
+        self._absent: set[tuple[str, str]] = set()
         self._deaths = 0
 
     def close(self) -> None:
@@ -179,12 +198,12 @@ class _Line:
         for runner in self._runners:
             with contextlib.suppress(_Unavailable):
                 self._load(runner)
-        answered: _Job | None = None
+        answered: _Call | None = None
         for number, loaded in enumerate(self._cases):
-            for runner in self._runners:
+            for runner, device in itertools.product(self._runners, self._options.devices):
                 if self._stop.is_set():
                     return
-                asked = self._ask(number, loaded, runner)
+                asked = self._ask(_Task(number, loaded, runner, device))
                 if answered is not None:
                     self._judge(answered)
                 answered = self._fetch(asked) if asked is not None else None
@@ -200,7 +219,11 @@ class _Line:
                 if self._connection is None:
                     if self._stop.is_set():
                         raise _Unavailable("the run was ended")
-                    self._connection = Connection(verbose=self._options.verbose, max_memory=self._options.max_memory)
+                    self._connection = Connection(
+                        verbose=self._options.verbose,
+                        max_memory=self._options.max_memory,
+                        gpu="gpu" in self._options.devices,
+                    )
                 connection = self._connection
             if runner.spelling in self._loaded:
                 return connection
@@ -210,80 +233,92 @@ class _Line:
             self.close()
             self._deaths += 1
             reason = f"its worker did not start: {death}"
-            self._announce(runner, available=False, reason=reason)
+            self._announce_failure(runner, reason)
             raise _Unavailable(reason) from None
         if "error" in answer:
             reason = f"cannot be loaded: {answer['error']}"
-            self._announce(runner, available=False, reason=reason)
+            self._announce_failure(runner, reason)
             raise _Unavailable(reason)
         self._loaded.add(runner.spelling)
-        self._announce(runner, available=True, version=answer.get("version"))
+        gpu = answer.get("gpu")
+        version = answer.get("version") if runner.own is None else runner.own
+        for device in self._options.devices:
+            if device == "gpu" and not gpu:
+                self._absent.add((runner.spelling, device))
+                self._announce(runner, device, version=version, available=False, reason=NO_GPU)
+            else:
+                self._announce(runner, device, version=version, available=True)
+        if gpu and "gpu" in self._options.devices:
+            self._tell(FoundGpu(gpu))
         return connection
 
-    def _announce(self, runner: Runner, **what: Any) -> None:
-        if runner.spelling not in self._announced:
-            self._announced.add(runner.spelling)
-            if runner.own is not None and what["available"]:
-                what["version"] = runner.own
-            self._tell(Implementation(runner=runner.spelling, device=DEVICE, **what))
+    def _announce_failure(self, runner: Runner, reason: str) -> None:
+        for device in self._options.devices:
+            self._announce(runner, device, available=False, reason=reason)
 
-    def _ask(self, number: int, loaded: LoadedCase, runner: Runner) -> _Job | None:
+    def _announce(self, runner: Runner, device: str, **what: Any) -> None:
+        if (runner.spelling, device) not in self._announced:
+            self._announced.add((runner.spelling, device))
+            self._tell(Implementation(runner=runner.spelling, device=device, **what))
+
+    def _ask(self, task: _Task) -> _Call | None:
         """Send a case to the worker; None if there is nothing to wait for, because its result is known already."""
-        reading = runner.documented(loaded.case)
-        prepared = self._store.acquire(number)
+        case, runner = task.loaded.case, task.runner
+        reading = runner.documented(case)
+        prepared = self._store.acquire(task.number)
+        if (runner.spelling, task.device) in self._absent:
+            self._store.release(task.number)
+            return None
         if isinstance(reading, Unsupported):
-            self._report(number, loaded, runner, verdict="unsupported", reason=reading.reason)
+            self._report(task, verdict="unsupported", reason=reading.reason)
             return None
         try:
             connection = self._load(runner)
         except _Unavailable as why:
-            self._report(number, loaded, runner, verdict="error", error=str(why))
+            self._report(task, verdict="error", error=str(why))
             return None
         prepared.make()
-        answers = self._folder / str(number % 2) / runner.spelling
+        answers = self._folder / str(task.number % 2) / task.device / runner.spelling
         answers.mkdir(parents=True, exist_ok=True)
-        connection.send(call_message(runner, loaded.case, reading, prepared.described, answers))
-        return _Job(number, loaded, runner, prepared, reading, answers, connection)
+        connection.send(call_message(runner, case, reading, prepared.described, answers, task.device))
+        return _Call(task, prepared, reading, answers, connection)
 
-    def _fetch(self, job: _Job) -> _Job | None:
-        """The job with its answer; None if the worker died of it, which is then its result."""
+    def _fetch(self, call: _Call) -> _Call | None:
+        """The call with its answer; None if the worker died of it, which is then its result."""
         started = time.monotonic()
         try:
-            job.answer = job.connection.receive(self._options.timeout)
+            call.answer = call.connection.receive(self._options.timeout)
         except WorkerDied as death:
             self.close()
             self._deaths += 1
-            seconds = time.monotonic() - started
-            self._report(job.number, job.loaded, job.runner, verdict="error", error=str(death), seconds=seconds)
+            self._report(call.task, verdict="error", error=str(death), seconds=time.monotonic() - started)
             return None
         self._deaths = 0
-        return job
+        return call
 
-    def _judge(self, job: _Job) -> None:
-        answer, notes = job.answer, list(job.reading.notes)
+    def _judge(self, call: _Call) -> None:
+        answer, notes = call.answer, list(call.reading.notes)
         if "error" in answer:
-            self._report(job.number, job.loaded, job.runner, verdict="error", error=str(answer["error"]), notes=notes)
+            self._report(call.task, verdict="error", error=str(answer["error"]), notes=notes)
             return
-        question = verdict.Question(job.loaded.case, job.prepared.inputs, job.reading, job.prepared.reference)
+        question = verdict.Question(call.task.loaded.case, call.prepared.inputs, call.reading, call.prepared.reference)
         if "refused" in answer:
             judgement = verdict.refused(question, str(answer["refused"]))
         else:
             try:
-                returned = {name: _opened(job.answers / name, d) for name, d in answer["tensors"].items()}
+                returned = {name: _opened(call.answers / name, d) for name, d in answer["tensors"].items()}
             except (KeyError, TypeError, ValueError, OSError, AttributeError) as error:
-                words = f"answered nonsense: {error}"
-                self._report(job.number, job.loaded, job.runner, verdict="error", error=words, notes=notes)
+                self._report(call.task, verdict="error", error=f"answered nonsense: {error}", notes=notes)
                 return
             judgement = verdict.judge(question, returned)
-        seconds = answer.get("seconds", 0.0)
-        self._report(job.number, job.loaded, job.runner, seconds=seconds, **vars(judgement))
-        for file in job.answers.iterdir():
+        self._report(call.task, seconds=answer.get("seconds", 0.0), **vars(judgement))
+        for file in call.answers.iterdir():
             file.unlink()
 
-    def _report(self, number: int, loaded: LoadedCase, runner: Runner, **what: Any) -> None:
-        self._store.release(number)
-        result = Result(case=loaded.id, runner=runner.spelling, device=DEVICE, **what)
-        self._tell(Done(runner.family, result))
+    def _report(self, task: _Task, **what: Any) -> None:
+        self._store.release(task.number)
+        result = Result(case=task.loaded.id, runner=task.runner.spelling, device=task.device, **what)
+        self._tell(Done(task.runner.family, result))
 
 
 class _Unavailable(Exception):
@@ -291,7 +326,7 @@ class _Unavailable(Exception):
 
 
 def call_message(
-    runner: Runner, case: Case, reading: Reading, described: Mapping[str, Any], answer: Path
+    runner: Runner, case: Case, reading: Reading, described: Mapping[str, Any], answer: Path, device: str = "cpu"
 ) -> dict[str, Any]:
     """What a worker is told to make one call: tensors are ``described`` files, those it answers go below ``answer``."""
     requested = case.requested
@@ -306,6 +341,7 @@ def call_message(
         "arrangement": reading.arrangement.described(case) if reading.arrangement else None,
         "arguments": {
             "dtype": case.input.dtype,
+            "device": device,
             "axis": reading.axis,
             "mode": passed(case.mode),
             "epsilon": passed(case.epsilon),

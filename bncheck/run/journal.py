@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from bncheck.document import BadDocument, Document, Implementation, Result, parse, with_results
 
@@ -26,9 +26,13 @@ class Journal:
         self._file: TextIO = partial(path).open("w", encoding="utf-8")
         self._write(beginning.model_dump_json(by_alias=True))
 
-    def add(self, event: Implementation | Result) -> None:
-        kind = "implementation" if isinstance(event, Implementation) else "result"
-        self._write(f'{{"{kind}": {event.model_dump_json()}}}')
+    def add(self, found: Implementation | Result | dict[str, Any]) -> None:
+        """An implementation, a result, or facts of a GPU."""
+        if isinstance(found, dict):
+            self._write(json.dumps({"gpu": found}))
+            return
+        kind = "implementation" if isinstance(found, Implementation) else "result"
+        self._write(f'{{"{kind}": {found.model_dump_json()}}}')
 
     def remove(self) -> None:
         """The document itself is written."""
@@ -65,11 +69,13 @@ def _journal(text: str) -> Document:
     # What follows the last line break is a line that was not finished.
     first, *lines = text[: text.rfind("\n") + 1].splitlines() or [""]
     beginning = parse(first)
-    implementations, results = [], []
+    implementations, results, gpu = [], [], None
     for number, line in enumerate(lines, start=2):
         try:
             entry = json.loads(line)
-            if "implementation" in entry:
+            if "gpu" in entry:
+                gpu = {**(gpu or {}), **entry["gpu"]}
+            elif "implementation" in entry:
                 implementations.append(Implementation.model_validate(entry["implementation"]))
             else:
                 results.append(Result.model_validate(entry["result"]))
@@ -77,4 +83,4 @@ def _journal(text: str) -> Document:
             raise BadDocument(
                 f"is not a journal of bncheck: line {number} is neither result nor implementation"
             ) from None
-    return with_results(beginning, implementations, results, cut_short=True)
+    return with_results(beginning, implementations, results, gpu=gpu, cut_short=True)

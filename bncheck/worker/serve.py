@@ -41,16 +41,17 @@ _loaded = {}
 
 
 def load(request):
-    """Import what the runner needs; answers its version and devices, or ``error``."""
+    """Import what the runner needs; answers its version and the GPU that it can use (or None), or ``error``."""
     name = request["load"]
     try:
         runner = runner_of(name)
         version = runner.load()
+        gpu = runner.gpu() if hasattr(runner, "gpu") else None
     except Exception as error:
         traceback.print_exc()
         return {"error": said(error)}
     _loaded[name] = runner
-    return {"version": version}
+    return {"version": version, "gpu": gpu}
 
 
 def call(request):

@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from bncheck.document import CaseRecord, Cause, Document, Documented, Environment, Implementation, Result, summarize
+from bncheck.document import (
+    CaseRecord,
+    Cause,
+    Document,
+    Documented,
+    Environment,
+    Implementation,
+    Result,
+    Summary,
+    with_results,
+)
 from bncheck.document import Tensor as TensorRecord
 from bncheck.reports import json, table
 
@@ -42,22 +52,23 @@ def document(*results: dict[str, Any], runners: tuple[str, ...] = (), specs: Any
         Result(**{"case": f"questions/case-{i}", "runner": "torch", "device": "cpu", "verdict": "pass", **r})
         for i, r in enumerate(results)
     ]
-    names = sorted({r.runner for r in made})
-    present = [Implementation(runner=n, device="cpu", version="2.13.0", available=True) for n in names]
+    names = sorted({(r.runner, r.device) for r in made})
+    present = [Implementation(runner=n, device=d, version="2.13.0", available=True) for n, d in names]
     absent = [Implementation(runner=n, device="cpu", available=False, reason="not installed") for n in runners]
     cases = [
         CaseRecord(id=i, file="c.yaml", line=1, title="t", why=None, links=[], spec=specs or {})
         for i in sorted({r.case for r in made})
     ]
-    return Document(
+    beginning = Document(
         bncheck="0",
         started="2026-01-01T00:00:00+00:00",
         environment=Environment(python="3", platform="p", cpu="c"),
-        implementations=present + absent,
+        implementations=[],
         cases=cases,
-        results=made,
-        summary=summarize(made),
+        results=[],
+        summary=Summary.model_validate({"pass": 0, "known": 0, "fail": 0, "unsupported": 0, "error": 0}),
     )
+    return with_results(beginning, present + absent, made, gpu=None, cut_short=False)
 
 
 def test_the_heading_counts_what_ran() -> None:
@@ -72,7 +83,16 @@ def test_one_of_each_is_said_in_the_singular() -> None:
 def test_every_runner_has_its_counts_and_absent_ones_a_line() -> None:
     text = table.render(document({}, KNOWN, FAIL, ERROR, runners=("jax", "flax")))
     assert re.search(r"^torch +2\.13\.0 +1 +1 +1 +1 +0$", text, re.MULTILINE)
-    assert "not run: jax, flax: not installed" in text
+    assert "not run: flax, jax: not installed" in text
+
+
+def test_devices_are_told_apart_where_there_are_several() -> None:
+    gpu = {**FAIL, "device": "gpu"}
+    text = table.render(document({}, gpu))
+    assert "on cpu and gpu: 2 results" in text
+    assert re.search(r"^torch +cpu +2\.13\.0 +1 +0 +0 +0 +0$", text, re.MULTILINE)
+    assert re.search(r"^torch +gpu +2\.13\.0 +0 +0 +1 +0 +0$", text, re.MULTILINE)
+    assert re.search(r"^questions/case-1 +torch on gpu +output", text, re.MULTILINE)
 
 
 def test_known_differences_are_grouped_by_cause_with_their_source() -> None:
@@ -113,14 +133,14 @@ def test_it_fits_100_columns(every: bool) -> None:
 
 
 def test_all_lists_every_result_below_its_case() -> None:
-    first, second = {"case": "a"}, {"case": "a", "runner": "keras", **FAIL}
+    first, second = {"case": "a", "runner": "keras", **FAIL}, {"case": "a"}
     third, fourth = {"case": "b", **KNOWN}, {"case": "c", "verdict": "unsupported", "reason": "no such axis"}
     lines = table.render(document(first, second, third, fourth), every=True).splitlines()
     begin = next(i for i, line in enumerate(lines) if line == "case")
     assert [line.split()[:3] for line in lines[begin + 2 : begin + 9]] == [
         ["a"],
-        ["torch", "pass", "-"],
         ["keras", "fail", "21"],
+        ["torch", "pass", "-"],
         ["b"],
         ["torch", "known", "0.3"],
         ["c"],

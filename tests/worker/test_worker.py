@@ -32,13 +32,13 @@ def talk(*messages: dict[str, Any], folder: Path | None = None) -> list[dict[str
 
 
 def test_loading_answers_the_version() -> None:
-    assert talk({"load": "numpy"}) == [{"version": np.__version__}]
+    assert talk({"load": "numpy"}) == [{"version": np.__version__, "gpu": None}]
 
 
 def test_no_file_of_ours_nor_of_the_working_folder_shadows_a_framework(tmp_path: Path) -> None:
     for name in ("numpy.py", "torch.py", "json.py", "wire.py"):
         (tmp_path / name).write_text("raise SystemExit('shadowed')\n")
-    assert talk({"load": "numpy"}, folder=tmp_path) == [{"version": np.__version__}]
+    assert talk({"load": "numpy"}, folder=tmp_path) == [{"version": np.__version__, "gpu": None}]
 
 
 def test_what_cannot_be_loaded_is_answered_with_the_reason() -> None:
@@ -68,6 +68,7 @@ def test_a_call_reads_and_writes_files_of_raw_values(tmp_path: Path) -> None:
         "arrangement": None,
         "arguments": {
             "dtype": "float32",
+            "device": "cpu",
             "axis": 1,
             "mode": "inference",
             "epsilon": 0.0,

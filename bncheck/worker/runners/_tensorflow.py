@@ -6,9 +6,25 @@ import os
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # leave memory to the other workers on the GPU
 
 import tensorflow
 
 
 def version():
     return "TF " + tensorflow.__version__
+
+
+def gpu():
+    """The GPU, with the switches that change its arithmetic; None if there is none."""
+    found = tensorflow.config.list_physical_devices("GPU")
+    if not found:
+        return None
+    build = tensorflow.sysconfig.get_build_info()
+    return {
+        "name": tensorflow.config.experimental.get_device_details(found[0]).get("device_name", found[0].name),
+        "tensorflow cuda": build.get("cuda_version"),
+        "tensorflow cudnn": build.get("cudnn_version"),
+        "tensorflow tf32": tensorflow.config.experimental.tensor_float_32_execution_enabled(),
+        "tensorflow deterministic ops": os.environ.get("TF_DETERMINISTIC_OPS", "0") == "1",
+    }

@@ -1,6 +1,7 @@
 """``tf.compat.v1.nn.fused_batch_norm``, the operation under the legacy layer's fused path."""
 
 from . import _tensorflow
+from ._tensorflow import gpu  # noqa: F401
 
 
 def load():
@@ -18,23 +19,24 @@ def run(case):
             x, scale, offset, mean, variance, data_format=layouts[x.ndim, case.kept[0]], **options
         )
 
-    inside = np.float32  # of parameters and statistics, whatever x has
-    moving_mean, moving_variance = case.moving_mean.astype(inside), case.moving_variance.astype(inside)
-    scale = np.ones_like(moving_mean) if case.gamma is None else case.gamma.astype(inside)
-    offset = np.zeros_like(moving_mean) if case.beta is None else case.beta.astype(inside)
-    for x in case.steps:
-        if case.mode == "inference":
-            output, _, _ = apply(x, moving_mean, moving_variance, is_training=False)
-            continue
-        options = {} if case.mode is None else {"is_training": True}
-        if case.momentum is not None:
-            options["exponential_avg_factor"] = 1 - case.momentum  # it weighs the new batch
-        if options.get("exponential_avg_factor", 1.0) == 1.0:  # then the operation takes no old statistics
-            output, moving_mean, moving_variance = apply(x, None, None, **options)
-        else:
-            output, moving_mean, moving_variance = apply(x, moving_mean, moving_variance, **options)
-    result = {"output": output.numpy()}
-    result["moving_mean"], result["moving_variance"] = np.asarray(moving_mean), np.asarray(moving_variance)
-    if case.extra is not None:
-        result["inference"] = apply(case.extra, moving_mean, moving_variance, is_training=False)[0].numpy()
-    return result
+    with tf.device("/GPU:0" if case.device == "gpu" else "/CPU:0"):
+        inside = np.float32  # of parameters and statistics, whatever x has
+        moving_mean, moving_variance = case.moving_mean.astype(inside), case.moving_variance.astype(inside)
+        scale = np.ones_like(moving_mean) if case.gamma is None else case.gamma.astype(inside)
+        offset = np.zeros_like(moving_mean) if case.beta is None else case.beta.astype(inside)
+        for x in case.steps:
+            if case.mode == "inference":
+                output, _, _ = apply(x, moving_mean, moving_variance, is_training=False)
+                continue
+            options = {} if case.mode is None else {"is_training": True}
+            if case.momentum is not None:
+                options["exponential_avg_factor"] = 1 - case.momentum  # it weighs the new batch
+            if options.get("exponential_avg_factor", 1.0) == 1.0:  # then the operation takes no old statistics
+                output, moving_mean, moving_variance = apply(x, None, None, **options)
+            else:
+                output, moving_mean, moving_variance = apply(x, moving_mean, moving_variance, **options)
+        result = {"output": output.numpy()}
+        result["moving_mean"], result["moving_variance"] = np.asarray(moving_mean), np.asarray(moving_variance)
+        if case.extra is not None:
+            result["inference"] = apply(case.extra, moving_mean, moving_variance, is_training=False)[0].numpy()
+        return result

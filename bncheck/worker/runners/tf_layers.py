@@ -1,6 +1,7 @@
 """``tf.compat.v1.layers.batch_normalization`` in a graph, its updates run through ``UPDATE_OPS``."""
 
 from . import _tensorflow
+from ._tensorflow import gpu  # noqa: F401
 
 
 def load():
@@ -35,7 +36,7 @@ def run(case):
     joint = len(case.kept) != 1
     options = case.given(epsilon="epsilon", momentum="momentum")
     training = {} if case.mode is None else {"training": case.mode == "training"}
-    with tf.Graph().as_default():
+    with tf.Graph().as_default(), tf.device("/GPU:0" if case.device == "gpu" else "/CPU:0"):
         x = tf.compat.v1.placeholder(case.dtype, case.steps[0].shape)
         output = apply(x, **dict(options, **training))
         updates = tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.UPDATE_OPS)

@@ -2,6 +2,7 @@
 averages, which their documentation leaves to the user."""
 
 from . import _tensorflow
+from ._tensorflow import gpu  # noqa: F401
 
 
 def load():
@@ -14,24 +15,25 @@ def run(case):
     def normalize(x, mean, variance):
         return tf.nn.batch_normalization(x, mean, variance, offset, scale, case.epsilon).numpy()
 
-    offset, scale = case.broadcast(case.beta), case.broadcast(case.gamma)
-    mean, variance = (tf.Variable(case.broadcast(s)) for s in (case.moving_mean, case.moving_variance))
-    average = tf.train.ExponentialMovingAverage(case.momentum)
-    average.apply([mean, variance])  # the averages begin at the variables' values
-    for x in case.steps:
-        x = tf.convert_to_tensor(x)
-        if case.mode == "training":
-            batch_mean, batch_variance = tf.nn.moments(x, axes=list(case.reduced), keepdims=True)
-            mean.assign(batch_mean)
-            variance.assign(batch_variance)
-            average.apply([mean, variance])
-        output = normalize(x, mean, variance)
-    moving_mean, moving_variance = average.average(mean), average.average(variance)
-    result = {
-        "output": output,
-        "moving_mean": moving_mean.numpy().reshape(case.moving_mean.shape),
-        "moving_variance": moving_variance.numpy().reshape(case.moving_mean.shape),
-    }
-    if case.extra is not None:
-        result["inference"] = normalize(case.extra, moving_mean, moving_variance)
-    return result
+    with tf.device("/GPU:0" if case.device == "gpu" else "/CPU:0"):
+        offset, scale = case.broadcast(case.beta), case.broadcast(case.gamma)
+        mean, variance = (tf.Variable(case.broadcast(s)) for s in (case.moving_mean, case.moving_variance))
+        average = tf.train.ExponentialMovingAverage(case.momentum)
+        average.apply([mean, variance])  # the averages begin at the variables' values
+        for x in case.steps:
+            x = tf.convert_to_tensor(x)
+            if case.mode == "training":
+                batch_mean, batch_variance = tf.nn.moments(x, axes=list(case.reduced), keepdims=True)
+                mean.assign(batch_mean)
+                variance.assign(batch_variance)
+                average.apply([mean, variance])
+            output = normalize(x, mean, variance)
+        moving_mean, moving_variance = average.average(mean), average.average(variance)
+        result = {
+            "output": output,
+            "moving_mean": moving_mean.numpy().reshape(case.moving_mean.shape),
+            "moving_variance": moving_variance.numpy().reshape(case.moving_mean.shape),
+        }
+        if case.extra is not None:
+            result["inference"] = normalize(case.extra, moving_mean, moving_variance)
+        return result

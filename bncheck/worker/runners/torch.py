@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ._torch import gpu  # noqa: F401
+
 
 def load():
     import torch
@@ -14,17 +16,18 @@ def run(case):
 
     def tensor(array):
         if array.dtype.name == "bfloat16":
-            return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
-        return torch.from_numpy(array)
+            return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16).to(device)
+        return torch.from_numpy(array).to(device)
 
     def array(tensor):
-        tensor = tensor.detach()
+        tensor = tensor.detach().cpu()
         if tensor.dtype == torch.bfloat16:
             import ml_dtypes
 
             return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
         return tensor.numpy()
 
+    device = "cuda" if case.device == "gpu" else "cpu"
     x = case.steps[0]
     layer_class = {2: torch.nn.BatchNorm1d, 3: torch.nn.BatchNorm1d, 4: torch.nn.BatchNorm2d, 5: torch.nn.BatchNorm3d}
     options = case.given(eps="epsilon")
@@ -33,7 +36,7 @@ def run(case):
     elif case.momentum is not None:
         options["momentum"] = 1 - case.momentum  # PyTorch's weighs the new batch
     layer = layer_class[x.ndim](x.shape[1], affine=case.gamma is not None or case.beta is not None, **options)
-    layer.to(getattr(torch, case.dtype))
+    layer.to(device, getattr(torch, case.dtype))
     with torch.no_grad():
         if case.gamma is not None:
             layer.weight.copy_(tensor(case.gamma))

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ._torch import gpu  # noqa: F401
+
 
 def load():
     import torch
@@ -16,10 +18,11 @@ def run(case):
         if array is None:
             return None
         if array.dtype.name == "bfloat16":
-            return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
-        return torch.from_numpy(array)
+            return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16).to(device)
+        return torch.from_numpy(array).to(device)
 
     def array(tensor):
+        tensor = tensor.cpu()
         if tensor.dtype == torch.bfloat16:
             import ml_dtypes
 
@@ -29,6 +32,7 @@ def run(case):
     def apply(x, **options):
         return torch.nn.functional.batch_norm(tensor(x), running_mean, running_var, weight, bias, **options)
 
+    device = "cuda" if case.device == "gpu" else "cpu"
     running_mean, running_var = tensor(case.moving_mean), tensor(case.moving_variance)
     weight, bias = tensor(case.gamma), tensor(case.beta)
     epsilon = case.given(eps="epsilon")
