@@ -38,7 +38,8 @@ mean is one), one of the shift, and of s four and a half (the variance, the sum,
 
     B' = B + uo*( 5.5|yb| + 3|m*s| + |beta - m*s| ),      e' = e + 3uo*(|m| + |old|)
 
-**Underflow.** Libraries flush subnormal numbers to zero, so each operation may also lose the smallest normal number.
+**Underflow and overflow.** Libraries flush subnormal numbers to zero, so each operation may also lose the smallest
+normal number. Where a scale is infinite, or a sum of squares exceeds the arithmetic's largest number, so is the bound.
 
 None of the terms is statistical. A walk of sqrt(N) in place of N is wrong by a factor of 48 on real frameworks, because
 adding a nearly constant x to a growing sum repeats the same rounding for a whole binade; 3*sqrt(N)*sigma in place of
@@ -67,12 +68,14 @@ MOST = 0.9
 @dataclass(frozen=True)
 class Rounding:
     """The roundoffs of one tensor: ``arithmetic`` inside, ``result`` when it is stored (0 where that is the same),
-    ``spacing``, half the smallest spacing stored, and ``flushed``, the smallest normal number of the arithmetic."""
+    ``spacing``, half the smallest spacing stored; ``flushed`` and ``largest``, the arithmetic's smallest normal number
+    and its largest."""
 
     arithmetic: float
     result: float
     spacing: float
     flushed: float
+    largest: float
 
     @classmethod
     def of(cls, dtype: str) -> Rounding:
@@ -80,8 +83,8 @@ class Rounding:
         stored = Format.of(dtype)
         if dtype in ("float16", "bfloat16"):
             inside = Format.of("float32")
-            return cls(inside.roundoff, stored.roundoff, stored.subnormal / 2, inside.smallest)
-        return cls(stored.roundoff, 0.0, 0.0, stored.smallest)
+            return cls(inside.roundoff, stored.roundoff, stored.subnormal / 2, inside.smallest, inside.largest)
+        return cls(stored.roundoff, 0.0, 0.0, stored.smallest, stored.largest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +149,12 @@ def _batch_errors(mean: Array, variance: Array, values: int, rounding: Rounding)
     deviation = np.sqrt(variance)
     walk = max(3 * values**0.5, 0.4 * values) * deviation
     off = u * (values * np.abs(mean) / 2 + 2 * np.abs(mean) + walk) + rounding.flushed
-    return Errors(off, u * (values + 4) * variance + 1.16 * deviation * off + off * off + 2 * rounding.flushed)
+    spoilt = u * (values + 4) * variance + 1.16 * deviation * off + off * off + 2 * rounding.flushed
+    squares = values * (variance + mean * mean)
+    return Errors(
+        np.where(values * (np.abs(mean) + deviation) > rounding.largest, np.inf, off),
+        np.where(squares > rounding.largest, np.inf, spoilt),
+    )
 
 
 def _moving_errors(
@@ -187,7 +195,7 @@ def _output_bound(applied: Normalization, errors: Errors, rounding: Rounding, na
     rho = np.minimum(np.where(off == 0, 0.0, off / spread), MOST)
     slope = 10 * u + np.expm1(-0.5 * np.log1p(-rho))  # 1/sqrt(1 - rho) - 1
     floor = u * (2 * at_mean + shift + beta) + scale * errors.mean + rounding.flushed * (2 * scale + 4)
-    floor = np.where(rho >= MOST, np.inf, floor)
+    floor = np.where((rho >= MOST) | ~np.isfinite(scale), np.inf, floor)
     if narrow:
         slope = slope + 5.5 * rounding.result
         floor = floor + rounding.result * (3 * at_mean + shift) + rounding.spacing * (2 * scale + 4)

@@ -82,15 +82,14 @@ class Normalization:
 
     def at(self, block: Tensor, where: Index) -> tuple[Array, Array, Array | None]:
         """``(x - mean)*scale``, the output, and what its float64 leaves over (None where that is negligible)."""
-        part = (*where,)
         spread = self.channels.spread
         if not self.precise:
-            scaled = np.subtract(block, spread(self.mean.hi)[part], dtype=np.float64)
-            scaled *= spread(self.scale.hi)[part]
-            return scaled, scaled + spread(self.beta.hi)[part], None
+            scaled = np.subtract(block, spread(self.mean.hi)[where], dtype=np.float64)
+            scaled *= spread(self.scale.hi)[where]
+            return scaled, scaled + spread(self.beta.hi)[where], None
 
         def pick(value: DoubleDouble) -> DoubleDouble:
-            return DoubleDouble(spread(value.hi)[part], spread(value.lo)[part])
+            return DoubleDouble(spread(value.hi)[where], spread(value.lo)[where])
 
         product = (DoubleDouble.of(block) - pick(self.mean)) * pick(self.scale)
         output = product + pick(self.beta)

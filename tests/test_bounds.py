@@ -442,16 +442,16 @@ def test_scale_and_shift_in_16_bits_are_beyond_the_bound_that_holds_where_none_i
 
 
 @pytest.mark.parametrize(
-    ("dtype", "arithmetic", "result", "spacing", "flushed"),
+    ("dtype", "arithmetic", "result", "spacing", "flushed", "largest"),
     [
-        ("float16", 2.0**-24, 2.0**-11, 2.0**-25, 2.0**-126),
-        ("bfloat16", 2.0**-24, 2.0**-8, 2.0**-134, 2.0**-126),
-        ("float32", 2.0**-24, 0.0, 0.0, 2.0**-126),
-        ("float64", 2.0**-53, 0.0, 0.0, 2.0**-1022),
+        ("float16", 2.0**-24, 2.0**-11, 2.0**-25, 2.0**-126, (2 - 2.0**-23) * 2.0**127),
+        ("bfloat16", 2.0**-24, 2.0**-8, 2.0**-134, 2.0**-126, (2 - 2.0**-23) * 2.0**127),
+        ("float32", 2.0**-24, 0.0, 0.0, 2.0**-126, (2 - 2.0**-23) * 2.0**127),
+        ("float64", 2.0**-53, 0.0, 0.0, 2.0**-1022, (2 - 2.0**-52) * 2.0**1023),
     ],
 )
-def test_the_roundoffs_of_each_dtype(dtype, arithmetic, result, spacing, flushed) -> None:
-    assert Rounding.of(dtype) == Rounding(arithmetic, result, spacing, flushed)
+def test_the_roundoffs_of_each_dtype(dtype, arithmetic, result, spacing, flushed, largest) -> None:
+    assert Rounding.of(dtype) == Rounding(arithmetic, result, spacing, flushed, largest)
 
 
 def summarized(

@@ -54,6 +54,9 @@ def load(paths: Sequence[Path], *, max_elements: int = MAX_ELEMENTS) -> list[Loa
             suffixes = " or ".join(SUFFIXES)
             problems.append(Problem(argument, 1, 1, f"holds no case; a case is a {suffixes} file"))
         for file in files:
+            if not str(file).isprintable():
+                problems.append(Problem(Path(repr(str(file))), 1, 1, "has an unprintable name; rename the file"))
+                continue
             if (real := file.resolve()) in seen:
                 continue
             seen[real] = file

@@ -27,7 +27,6 @@ from bncheck.case import rules
 from bncheck.channels import Channels
 from bncheck.semantics import EPSILON, MODE, MOMENTUM, Mode, Semantics
 
-DTYPES = ("float16", "bfloat16", "float32", "float64")
 Dtype = Literal["float16", "bfloat16", "float32", "float64"]
 TensorName = Literal["output", "moving_mean", "moving_variance", "inference"]
 
@@ -50,12 +49,9 @@ def _as_written(value: Any, handler: Callable[[Any], float]) -> Any:
     return value
 
 
-Number = Annotated[float, Field()]
 WrittenNumber = Annotated[float, WrapValidator(_as_written)]
 """Keeps how many digits were written."""
-PerChannel = Annotated[
-    float | list[Number], Field(description="a number, or a list with one entry for each kept index")
-]
+PerChannel = Annotated[float | list[float], Field(description="a number, or a list with one entry for each kept index")]
 
 
 class NormalArguments(Model):
@@ -76,7 +72,7 @@ class DropoutArguments(Model):
 class Arange(Model):
     """start, stop and, if it is not 1, step, as in NumPy; either one batch or all batches in C order."""
 
-    arange: Annotated[list[Number], Field(min_length=2, max_length=3)]
+    arange: Annotated[list[float], Field(min_length=2, max_length=3)]
 
 
 class Constant(Model):

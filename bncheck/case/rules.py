@@ -248,6 +248,8 @@ def _file(name: str, folder: Path | None, allowed: Sequence[tuple[int, ...]], fi
         return [f"{label} cannot be read as a .npy file of numbers; save it with numpy.save"]
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
         return [f"{label} does not hold one array of real numbers; save one with numpy.save"]
+    if not np.isfinite(array).all():
+        return [f"{label} holds NaN or infinity; save finite numbers"]
     if array.shape not in allowed:
         return [f"{label} has shape {list(array.shape)}; it should be {fits}"]
     return []

@@ -49,4 +49,9 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+    except OSError as error:  # standard output is full, say
+        if error.filename is not None:
+            raise
+        click.echo(f"Error: {error.strerror}", err=True)
+        sys.exit(3)
     sys.exit(result if isinstance(result, int) else 0)

@@ -15,11 +15,19 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "json")
 
+LONGEST_NAME = 240
+
 Chosen = tuple[str, Path | None]
 """A format, and the file it goes to; None is standard output."""
 
 
-class _Report(click.ParamType[Chosen]):
+class NotWritten(click.ClickException):
+    """A report is lost, after the run."""
+
+    exit_code = 3
+
+
+class _Report(click.ParamType):  # type: ignore[type-arg]  # not subscriptable before click 8.4
     name = "FORMAT[=PATH]"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Chosen:
@@ -28,11 +36,18 @@ class _Report(click.ParamType[Chosen]):
             self.fail(f"there is no format {form!r}; there are {', '.join(FORMATS)}", param, ctx)
         if equals and not path:
             self.fail(f"{value!r} names no file; write {form}=PATH, or {form} for standard output", param, ctx)
-        if path and not Path(path).absolute().parent.is_dir():
+        if not path:
+            return form, None
+        target = Path(path).resolve()  # a link stays a link
+        if len(target.name) > LONGEST_NAME:
+            self.fail(f"{path!r} cannot be written: its name is too long", param, ctx)
+        if not target.parent.is_dir():
             self.fail(f"the folder of {path!r} does not exist", param, ctx)
-        if path and Path(path).is_dir():
+        if target.is_dir():
             self.fail(f"{path!r} is a folder; name a file", param, ctx)
-        return form, Path(path) if path else None
+        if not os.access(target if target.exists() else target.parent, os.W_OK):
+            self.fail(f"{path!r} cannot be written", param, ctx)
+        return form, target
 
 
 reports = click.option(
@@ -77,8 +92,24 @@ def write(chosen: Sequence[Chosen], document: Document, *, seconds: float | None
             click.echo(text(form, document, seconds=seconds, every=every, colour=colour), nl=False, color=colour)
             continue
         try:
-            whole = path.with_name(path.name + ".whole")
-            whole.write_text(text(form, document, seconds=seconds, every=every), encoding="utf-8")
-            whole.replace(path)  # in one step: whoever reads it meanwhile finds the old one or the new
+            _replace(path, text(form, document, seconds=seconds, every=every))
         except OSError as error:
-            raise click.ClickException(f"{path} cannot be written: {error.strerror}") from None
+            raise NotWritten(f"{path} cannot be written: {error.strerror}") from None
+
+
+def replaceable(path: Path) -> bool:
+    """Whether a path is a file or nothing yet, not a device or a pipe."""
+    return path.is_file() or not path.exists()
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file in one step: whoever reads it meanwhile finds the old one or the new."""
+    if not replaceable(path):
+        path.write_text(text, encoding="utf-8")
+        return
+    whole = path.with_name(path.name + ".whole")
+    try:
+        whole.write_text(text, encoding="utf-8")
+        whole.replace(path)
+    finally:
+        whole.unlink(missing_ok=True)

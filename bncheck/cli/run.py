@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bncheck.cli.paths import corpus, load_or_exit, max_elements
-from bncheck.cli.reports import Chosen, check, every, reports, write
+from bncheck.cli.reports import Chosen, check, every, replaceable, reports, write
 
 if TYPE_CHECKING:
     from bncheck.case.load import LoadedCase
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-class Size(click.ParamType[int]):
+class Size(click.ParamType):  # type: ignore[type-arg]  # not subscriptable before click 8.4
     """A number of bytes: 800M, 2G, 1.5GiB."""
 
     name = "SIZE"
@@ -124,9 +124,9 @@ def command(
     devices = DEVICES if device == "all" else (device,)
     options = Options(devices=devices, timeout=timeout, max_memory=max_memory, jobs=jobs, verbose=verbose)
     try:
-        journals = [Journal(path, beginning) for form, path in chosen if form == "json" and path is not None]
+        journals = [Journal(path, beginning) for form, path in chosen if form == "json" and path and replaceable(path)]
     except OSError as error:
-        raise click.ClickException(f"{error.filename} cannot be written: {error.strerror}") from None
+        raise click.UsageError(f"{error.filename} cannot be written: {error.strerror}") from None
     document = _run(beginning, cases, runners, options, journals)
     write(chosen, document, seconds=time.time() - started, every=every)
     for journal in journals:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bncheck.case.model import Case
-from bncheck.documented.reading import Reading, Unsupported, reading
+from bncheck.documented.reading import Reading, Unsupported, reading, without_default
 
 FAMILY = "numpy"
 NEEDS = ("numpy",)
@@ -11,7 +11,6 @@ EXTRA = None
 
 
 def documented(case: Case) -> Reading | Unsupported:
-    left = [name for name in ("epsilon", "momentum", "mode") if getattr(case, name) == "default"]
-    if left:
+    if left := without_default(case):
         return Unsupported(f"a formula has no default {' or '.join(left)}")
     return reading(case)

@@ -46,9 +46,10 @@ class Fact:
 
 @dataclass(frozen=True)
 class Refusal:
-    """That an implementation documents to raise for this call."""
+    """That an implementation documents to raise for this call, with ``says`` in what it says."""
 
     words: str
+    says: str
     source: Source
 
 
@@ -94,8 +95,8 @@ def reading(
     requested = case.requested
     differing = tuple(f for f in facts if f is not None and f.value != getattr(requested, f.field))
     done = (*((arrangement.note,) if arrangement else ()), *notes)
-    if done and not case.adapt:
-        return Unsupported(f"it would need adapting ({'; '.join(done)}), and the case says `adapt: false`")
+    if arrangement and not case.adapt:
+        return Unsupported(f"it would need adapting ({arrangement.note}), and the case says `adapt: false`")
     return Reading(
         axis=arrangement.axis if arrangement else case.axis if axis is None else axis,
         parameters_dtype=parameters_dtype or case.input.dtype,
@@ -113,6 +114,12 @@ def defaults(case: Case, source: Source, **documented: Any) -> tuple[Fact, ...]:
         for field, value in documented.items()
         if getattr(case, field) == "default"
     )
+
+
+def without_default(case: Case) -> list[str]:
+    """What a case leaves to the implementation and the call needs, for implementations that have no defaults."""
+    left = [name for name in ("epsilon", "momentum", "mode") if getattr(case, name) == "default"]
+    return [name for name in left if name != "momentum" or case.requested.mode == "training"]
 
 
 def single_axis(case: Case) -> tuple[int | None, tuple[str, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bncheck.case.model import Case
-from bncheck.documented.reading import Fact, Reading, Source, Unsupported, reading
+from bncheck.documented.reading import Fact, Reading, Source, Unsupported, reading, without_default
 
 FAMILY = "tensorflow"
 NEEDS = ("tensorflow",)
@@ -16,11 +16,9 @@ FUNCTION = Source(
 
 
 def documented(case: Case) -> Reading | Unsupported:
-    left = [name for name in ("epsilon", "momentum", "mode") if getattr(case, name) == "default"]
+    left = without_default(case)
     if case.momentum == "cumulative":
         return Unsupported("tf.train.ExponentialMovingAverage takes a decay; it keeps no cumulative average")
-    if "momentum" in left and case.requested.mode == "inference":
-        left.remove("momentum")
     if left:
         return Unsupported(f"{' and '.join(left)} must be given; there is no default")
     precision = None

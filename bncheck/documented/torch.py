@@ -48,7 +48,9 @@ def batch_norm(case: Case, source: Source, *, mode: str, notes: tuple[str, ...] 
 
 def _refusal(case: Case, training: bool) -> Refusal | None:
     if training and case.channels.values == 1:
-        return Refusal("it expects more than one value per channel in training", FUNCTIONAL)
+        return Refusal(
+            "more than one value per channel in training", "Expected more than 1 value per channel", FUNCTIONAL
+        )
     if training and case.epsilon == 0:
-        return Refusal("eps must be positive in training", FUNCTIONAL)
+        return Refusal("eps above 0 in training", "eps must be positive", FUNCTIONAL)
     return None

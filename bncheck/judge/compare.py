@@ -74,6 +74,7 @@ def of_output(applied: Normalization, x: Tensor, bound: OutputBound, tolerance: 
     """The output of one application to ``x``, within its bound, or within the tolerance that replaces it."""
     channels = applied.channels
     view, slope, floor = channels.view(x), channels.spread(bound.slope), channels.spread(bound.floor)
+    unbounded = bool(np.isinf(bound.floor).any())
 
     def at(index: Index) -> tuple[Array, Array | None, Array]:
         where = channels.of(index)
@@ -85,6 +86,8 @@ def of_output(applied: Normalization, x: Tensor, bound: OutputBound, tolerance: 
         scaled += floor[where]
         if bound.result:
             scaled += bound.result * np.abs(output)
+        if unbounded:
+            scaled = np.where(np.isinf(floor[where]), np.inf, scaled)
         return output, rest, scaled
 
     return Expected(channels, at)
@@ -135,7 +138,9 @@ def details(actual: Tensor, expected: Expected) -> Details:
             where = channels.of(index)
             for kept, part in zip(by_channel, (error, ratio), strict=True):
                 kept[where] = np.maximum(kept[where], part.max(axis=channels.reduced, keepdims=True))
-            top = np.argsort(ratio, axis=None)[-WORST:]
+            if len(worst) == WORST and float(ratio.max()) <= worst[-1].bound_ratio:
+                continue
+            top = np.argpartition(ratio, -min(WORST, ratio.size), axis=None)[-WORST:]
             worst += [_element(channels, index, int(flat), block, value, ratio) for flat in top]
             worst = sorted(worst, key=lambda e: (-e.bound_ratio, e.at))[:WORST]
     largest, ratios = (part.reshape(-1) for part in by_channel)
@@ -194,7 +199,7 @@ def _errors(actual: Tensor, value: Array, rest: Array | None, bound: Array, limi
     """Absolute errors and errors over the bound where some value may not be finite.
 
     Equal infinities agree, and so do two NaN; an infinity agrees with what overflows the dtype; nothing else that is
-    not finite agrees with anything.
+    not finite agrees with anything. Where the bound is infinite, nothing is judged.
     """
     given = np.asarray(actual, dtype=np.float64)
     error = given - value
@@ -204,5 +209,5 @@ def _errors(actual: Tensor, value: Array, rest: Array | None, bound: Array, limi
     agree = (given == value) | (np.isnan(given) & np.isnan(value))
     agree |= np.isinf(given) & (np.sign(given) == np.sign(value)) & (np.abs(value) + bound >= limits.largest)
     error = np.where(agree & ~np.isfinite(error), 0.0, np.where(np.isnan(error), np.inf, error))
-    ratio = np.where(error == 0, 0.0, error / bound)
+    ratio = np.where((error == 0) | (bound == np.inf), 0.0, error / bound)
     return error, np.where(np.isnan(ratio), np.inf, ratio)

@@ -8,7 +8,7 @@ only, it fails because of its documentation; of neither, it fails. The worst ten
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from bncheck.bounds import Bounds, bounds
 from bncheck.case.inputs import Inputs
 from bncheck.case.model import Case
 from bncheck.document import Cause, Verdict
-from bncheck.documented.reading import KINDS, Fact, Reading, Refusal
+from bncheck.documented.reading import KINDS, Fact, Reading
 from bncheck.judge import compare
 from bncheck.judge.compare import Comparison, Expected
 from bncheck.reference import Reference, Tensor
@@ -62,21 +62,22 @@ class Judgement:
 def refused(question: Question, said: str) -> Judgement:
     """The call itself raised ``said``: known if that is documented, else a fail."""
     refusal = question.reading.refusal
-    words = f" Documented: {refusal.words}." if refusal else ""
-    source = str(refusal.source) if refusal else None
-    cause = Cause(kind="refused", effective=said, message=f"The call raised {said}.{words}", source=source)
-    judgement = Judgement("known" if refusal else "fail", list(question.reading.notes), causes=[cause])
-    if refusal:
-        judgement.documented = document.Documented(source=str(refusal.source), differs=["refused"])
-    return judgement
+    if refusal is None or refusal.says not in said:
+        cause = Cause(kind="refused", effective=said, message=f"The call raised {said}.")
+        return Judgement("fail", list(question.reading.notes), causes=[cause])
+    source = str(refusal.source)
+    message = f"The call raised {said}. Documented: it takes only {refusal.words}."
+    cause = Cause(kind="refused", effective=f"takes only {refusal.words}", message=message, source=source)
+    documented = document.Documented(source=source, differs=["refused"])
+    return Judgement("known", list(question.reading.notes), causes=[cause], documented=documented)
 
 
 def judge(question: Question, returned: Mapping[str, Tensor]) -> Judgement:
     """Judge the tensors that a call returned, by name. What the implementation does not have is left out and noted."""
     case, reading = question.case, question.reading
     judgement = Judgement(notes=list(reading.notes))
-    if reading.refusal is not None:
-        _accepted(judgement, reading.refusal)
+    if (refusal := reading.refusal) is not None:
+        judgement.notes.append(f"documented to take only {refusal.words} ({refusal.source.name}), but took this")
     checked = [name for name in case.checked if name in returned]
     absent = [name for name in case.checked if name not in returned]
     if absent:
@@ -98,7 +99,7 @@ def judge(question: Question, returned: Mapping[str, Tensor]) -> Judgement:
         judgement.causes += causes
         judgement.verdict = max(judgement.verdict, verdict, key=_ORDER.index)
         if verdict == "known":
-            differing += [f for f in reading.facts if f.field in AFFECTS[name] and f not in differing]
+            differing += [f for f in _needed(name, returned[name], question) if f not in differing]
     if differing:
         if judgement.verdict == "known":
             judgement.causes += [_known_cause(fact, case.requested) for fact in differing]
@@ -107,10 +108,6 @@ def judge(question: Question, returned: Mapping[str, Tensor]) -> Judgement:
             differs=[KINDS[f.field] for f in differing],
         )
     return judgement
-
-
-def _accepted(judgement: Judgement, refusal: Refusal) -> None:
-    judgement.notes.append(f"documented to refuse this ({refusal.words}; {refusal.source.name}), but did not")
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,6 +146,19 @@ class _Expectation:
         return all(getattr(self.semantics, f) == getattr(other.semantics, f) for f in AFFECTS[name])
 
 
+def _needed(name: str, actual: Tensor, question: Question) -> list[Fact]:
+    """The documented facts without which a known tensor would not be."""
+    needed = [f for f in question.reading.facts if f.field in AFFECTS[name]]
+    for fact in sorted(needed, key=lambda f: f.field != "precision"):  # first what only widens the bound
+        rest = [f for f in needed if f is not fact]
+        if rest:
+            changes = {f.field: f.value for f in rest}
+            others = _Expectation.of(question, replace(question.case.requested, **changes))
+            if compare.compare(actual, others.tensors[name]).within:
+                needed = rest
+    return needed
+
+
 def _judge_tensor(
     name: str, actual: Tensor, question: Question, requested: _Expectation, documented: _Expectation
 ) -> tuple[Verdict, document.Tensor, Sequence[Cause]]:
@@ -170,7 +180,7 @@ def _judge_tensor(
                 Cause(kind="documentation", message=_contradiction(name, requested.semantics, documented.semantics))
             )
     if verdict == "fail" and not causes:
-        causes.append(_unexplained(name, found))
+        causes.append(_unexplained(name, found, question.case))
     if problems:
         verdict, causes = "fail", [*problems, *(c for c in causes if c.kind != "unexplained")]
     return verdict, _record(name, actual, tensor, found, reading.tensors[name], verdict), causes
@@ -193,13 +203,17 @@ def _form(name: str, actual: Tensor, question: Question) -> tuple[Tensor | None,
     return cast, [Cause(kind="dtype", requested=dtype.name, effective=actual.dtype.name, message=message)]
 
 
-def _unexplained(name: str, found: Comparison) -> Cause:
+def _unexplained(name: str, found: Comparison, case: Case) -> Cause:
     assert found.worst is not None  # something is beyond its bound
     worst = found.worst
-    where = f"{name}{list(worst.at)} is {worst.actual:.9g}; it should be {worst.expected:.9g}"
+    actual, expected = f"{worst.actual:.9g}", f"{worst.expected:.9g}"
+    if actual == expected:
+        actual, expected = f"{worst.actual:.17g}", f"{worst.expected:.17g}"
+    where = f"{name}{list(worst.at)} is {actual}; it should be {expected}"
     if found.nonfinite:
         return Cause(kind="nonfinite", effective=repr(worst.actual), message=f"{where}.")
-    return Cause(kind="unexplained", message=f"{where}: {worst.bound_ratio:.2g} times what rounding can explain.")
+    limit = "what rounding can explain" if case.tolerance is None else "the case's tolerance"
+    return Cause(kind="unexplained", message=f"{where}: {worst.bound_ratio:.2g} times {limit}.")
 
 
 def _contradiction(name: str, requested: Semantics, documented: Semantics) -> str:

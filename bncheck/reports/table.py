@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -14,6 +15,7 @@ from bncheck.document import Document, Result
 
 WIDTH = 100
 CASE_WIDTH = 36
+RUNNER_WIDTH = 20
 
 Style = Callable[[str, str], str]
 """A text in a colour."""
@@ -57,7 +59,7 @@ def _table(headers: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequenc
         row[-1] = _shortened(row[-1], max(width - taken, 8))
     aligned = ["right" if header in right else "left" for header in headers]
     text = tabulate(cells, tablefmt="plain", colalign=aligned, disable_numparse=True)
-    return "\n".join(line.rstrip() for line in text.splitlines())
+    return "\n".join(line.rstrip() for line in text.split("\n"))
 
 
 def _shortened(text: str, width: int) -> str:
@@ -72,9 +74,9 @@ def _implementations(document: Document) -> str:
     several = len({i.device for i in document.implementations}) > 1
     rows = [
         [
-            i.runner,
+            _shortened(i.runner, RUNNER_WIDTH),
             *([i.device] if several else []),
-            _shortened(i.version or "does not load", 36),
+            _shortened(i.version or "does not load", 30),
             *(counts[i.runner, i.device][c] for c in columns),
         ]
         for i in document.implementations
@@ -98,7 +100,7 @@ def _every(document: Document, style: Style) -> str:
         note = result.reason or result.error or "; ".join([c.kind for c in result.causes] + result.notes)
         verdict = style(result.verdict, colours.get(result.verdict, "yellow"))
         rows.append([_runner(result), verdict, "-" if largest is None else _ratio(largest), note])
-    header, *lines = _table(["runner", "verdict", "x bound", "note"], rows, ["x bound"], WIDTH - 2).splitlines()
+    header, *lines = _table(["runner", "verdict", "x bound", "note"], rows, ["x bound"], WIDTH - 2).split("\n")
     listed, last = [f"case\n  {header}"], None
     for result, line in zip(document.results, lines, strict=True):
         if result.case != last:
@@ -110,11 +112,12 @@ def _every(document: Document, style: Style) -> str:
 
 def _runner(result: Result) -> str:
     """The runner, and its device where that is not the CPU."""
-    return result.runner if result.device == "cpu" else f"{result.runner} on {result.device}"
+    name = _shortened(result.runner, RUNNER_WIDTH)
+    return name if result.device == "cpu" else f"{name} on {result.device}"
 
 
-def _ratio(value: float | str) -> str:
-    return f"{value:.2g}" if isinstance(value, str) or value < 100 else f"{value:.3g}"
+def _ratio(value: float) -> str:
+    return f"{value:.2g}" if value < 100 else f"{value:.3g}"
 
 
 def _known(document: Document, every: bool) -> str:
@@ -149,24 +152,26 @@ def _failed(document: Document, style: Style) -> str:
         return ""
     headers = ("case", "runner", "tensor", "error", "x bound", "cause")
     rows = [_failed_row(r) for r in failed]
-    table = _table(headers, rows, right=["x bound", "error"]).splitlines()
-    lines = [style(f"Failed: {len(failed)}", "red"), table[0]]
+    table = _table(headers, rows, right=["x bound", "error"]).split("\n")
+    lines = [style(f"Failed or in error: {len(failed)}", "red"), table[0]]
     for result, row in zip(failed, table[1:], strict=True):
         lines.append(row)
         if len(result.case) > CASE_WIDTH:
             lines.append(f"  {result.case}")
-        sentences = [result.error] if result.error else list(dict.fromkeys(c.message for c in result.causes))
+        sentences = list(dict.fromkeys(c.message for c in result.causes))
+        if result.error:
+            sentences = [f"{result.error} (after {result.seconds:.1f} s)" if result.seconds else result.error]
         lines += [_wrapped(sentence, "  ") for sentence in sentences if sentence]
     return "\n".join(lines)
 
 
 def _failed_row(result: Result) -> list[str]:
-    judged = [t for t in result.tensors if t.bound_ratio is not None]
-    worst = max(judged, key=lambda t: float(t.bound_ratio or 0), default=None)
+    blamed = [t for t in result.tensors if any(c.message.startswith(t.name) for c in result.causes)] or result.tensors
+    worst = max(blamed, key=lambda t: math.inf if t.bound_ratio is None else t.bound_ratio, default=None)
     kinds = ", ".join(dict.fromkeys(c.kind for c in result.causes)) or result.verdict
-    name = worst.name if worst else (result.tensors[0].name if result.tensors else "-")
     error = f"{worst.max_abs:.1e}" if worst and worst.max_abs is not None else "-"
     ratio = _ratio(worst.bound_ratio) if worst and worst.bound_ratio is not None else "-"
+    name = worst.name if worst else "-"
     return [_shortened(result.case, CASE_WIDTH), _runner(result), name, error, ratio, kinds]
 
 

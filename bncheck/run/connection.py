@@ -76,13 +76,11 @@ class Connection:
                 if isinstance(answer, dict) and answer.get("number") == self._asked:
                     return answer
             self._die(f"answered with something that is not an answer: {line[:80]!r}")
-        seconds = time.monotonic() - self._started
         try:
             code = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
-            self._die(f"closed its output after {seconds:.1f} s")
-        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
-        self._die(f"{how} after {seconds:.1f} s")
+            self._die("closed its output")
+        self._die(f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}")
         raise AssertionError  # it never comes to this
 
     def close(self) -> None:
@@ -106,8 +104,8 @@ class Connection:
                 return None
             if left <= 0:
                 self._die(f"no answer after {timeout:g} s")
-            if self._max_memory is not None and (held := processes.memory(self._process.pid)) > self._max_memory:
-                self._die(f"held {held / 2**20:,.0f} MiB of memory, more than --max-memory allows")
+            if self._max_memory is not None and processes.memory(self._process.pid) > self._max_memory:
+                self._die(f"held more memory than --max-memory allows ({self._max_memory / 2**20:,.0f} MiB)")
 
     def _die(self, how: str) -> None:
         """End the worker, and say how and with what last words."""

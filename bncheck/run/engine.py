@@ -14,6 +14,7 @@ import shutil
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,8 +32,8 @@ from bncheck.worker import wire
 
 START_SECONDS = 120.0
 CASE_SECONDS = 300.0
-TRIES = 3
-"""Deaths in a row after which a worker is given up."""
+TRIES = 5
+"""Deaths in a row after which a runner is given up."""
 
 DEVICES = ("cpu", "gpu")
 NO_GPU = "no GPU that it could use was found"
@@ -98,13 +99,16 @@ def run(
         _Line(family, cases, store, folder / f"answers{i}", events.put, stop, options)
         for i, family in enumerate(families)
     ]
-    waiting = list(reversed(lines))
+    waiting: queue.SimpleQueue[_Line] = queue.SimpleQueue()
+    for line in lines:
+        waiting.put(line)
 
     def work() -> None:
         """Take one line after another; what ends this thread is told: nothing left to do, or an error of ours."""
         try:
-            while waiting and not stop.is_set():
-                waiting.pop().work()
+            with contextlib.suppress(queue.Empty):
+                while not stop.is_set():
+                    waiting.get_nowait().work()
             events.put(None)
         except BaseException as error:
             events.put(error)
@@ -178,7 +182,7 @@ class _Line:
         self._loaded: set[str] = set()
         self._announced: set[tuple[str, str]] = set()
         self._absent: set[tuple[str, str]] = set()
-        self._deaths = 0
+        self._deaths: Counter[str] = Counter()
 
     def close(self) -> None:
         with self._lock:
@@ -212,7 +216,7 @@ class _Line:
 
     def _load(self, runner: Runner) -> Connection:
         """A worker that has loaded ``runner``. Raises `_Unavailable`."""
-        if self._deaths >= TRIES:
+        if self._deaths[runner.spelling] >= TRIES:
             raise _Unavailable(f"given up: its worker died {TRIES} times in a row")
         try:
             with self._lock:
@@ -231,7 +235,7 @@ class _Line:
             answer = connection.receive(START_SECONDS)
         except WorkerDied as death:
             self.close()
-            self._deaths += 1
+            self._deaths[runner.spelling] += 1
             reason = f"its worker did not start: {death}"
             self._announce_failure(runner, reason)
             raise _Unavailable(reason) from None
@@ -290,10 +294,10 @@ class _Line:
             call.answer = call.connection.receive(self._options.timeout)
         except WorkerDied as death:
             self.close()
-            self._deaths += 1
+            self._deaths[call.task.runner.spelling] += 1
             self._report(call.task, verdict="error", error=str(death), seconds=time.monotonic() - started)
             return None
-        self._deaths = 0
+        self._deaths[call.task.runner.spelling] = 0
         return call
 
     def _judge(self, call: _Call) -> None:

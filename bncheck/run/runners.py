@@ -103,6 +103,8 @@ def _own(spelling: str) -> Runner:
     if not colon or not function.isidentifier() or not file:
         raise BadRunner(f"{spelling!r} should be LABEL=FILE.py:FUNCTION, for example {label}=kernels/bn.py:batch_norm")
     path = Path(file)
+    if path.suffix != ".py":
+        raise BadRunner(f"{spelling!r}: {file} is no Python file; name one that ends in .py")
     if not path.is_file():
         raise BadRunner(f"{spelling!r}: there is no file {file}")
     return Runner(label, f"own:{path.resolve()}", f"own:{path.resolve()}:{function}", named=True, own=target)

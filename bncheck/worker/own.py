@@ -47,6 +47,9 @@ class Own:
             "beta": case.beta,
         }
         arguments.update(moving)
+        for name, value in arguments.items():
+            if isinstance(value, np.ndarray):
+                arguments[name] = value.copy()  # for the function to write into
         for name, requested in case.requested.items():
             if arguments[name] is None:
                 if self._has_default(name):

@@ -7,6 +7,7 @@ A message is ``{"load": RUNNER}`` or ``{"call": RUNNER, ...}``; the answer to a 
 import importlib
 import json
 import os
+import re
 import sys
 import time
 import traceback
@@ -19,7 +20,10 @@ def main():
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a framework prints is talk, not an answer
     sys.stdout = os.fdopen(1, "w", 1)
-    for line in sys.stdin.buffer:
+    requests = os.fdopen(os.dup(0), "rb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)  # whoever reads standard input finds nothing there, not our requests
+    for line in requests:
         request = json.loads(line.decode("utf-8"))
         try:
             answer = load(request) if "load" in request else call(request)
@@ -82,7 +86,7 @@ def call(request):
 
 
 def said(error):
-    """An exception in a line: its type and the first line of what it says."""
-    text = str(error).strip()
-    first = text.splitlines()[0] if text else ""
+    """An exception in a line: its type and the first line of what it says, the same each time it is raised."""
+    text = str(error).strip().encode("utf-8", "backslashreplace").decode("utf-8")
+    first = re.sub("0x[0-9a-fA-F]{6,}", "0x...", text.splitlines()[0]) if text else ""
     return "{}: {}".format(type(error).__name__, first)[:500] if first else type(error).__name__

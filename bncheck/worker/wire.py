@@ -44,6 +44,7 @@ def open_tensor(described, mode):
 def write_tensor(array, path):
     """Write an array of numbers to ``path`` and describe it. Raises TypeError for an array of anything else."""
     array = np.asarray(array)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     described = {"path": path, "dtype": array.dtype.name, "shape": list(array.shape)}
     dtype_of(described["dtype"])
     with open(path, "wb") as file:

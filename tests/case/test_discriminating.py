@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bncheck.case.discriminating import offsets, parameters, scales
 from bncheck.case.inputs import make
-from bncheck.case.model import DTYPES, Case
+from bncheck.case.model import Case, Dtype
 
 counts = st.integers(1, 3000)
 epsilons = st.one_of(
@@ -109,7 +109,7 @@ def test_of_a_whole_case(of: Case) -> None:
         assert variance.min() < of.requested.epsilon
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", get_args(Dtype))
 def test_rounding_makes_nothing_neutral(dtype: str) -> None:
     """With the default epsilon, in every dtype."""
     made = make(case([4, 100, 5], 1, dtype=dtype))

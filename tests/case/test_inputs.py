@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import ml_dtypes
 import numpy as np
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from valid_case import also, load_text
 
 from bncheck.case.inputs import Inputs, make
-from bncheck.case.model import DTYPES, Case
+from bncheck.case.model import Case, Dtype
 from bncheck.case.random_words import Stream
 
 SHAPE = (2, 3, 4)
@@ -78,7 +78,7 @@ HALF_A_SPACING = {
 """Relative, and for numbers that are smaller than the smallest normal one."""
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", get_args(Dtype))
 @pytest.mark.parametrize("values", [*RANDOM.values(), {"arange": [0, 2.4, 0.1]}], ids=[*RANDOM, "arange"])
 def test_other_dtypes_hold_the_same_numbers_rounded(values: Any, dtype: str) -> None:
     relative, absolute = HALF_A_SPACING[dtype]
@@ -263,7 +263,7 @@ def test_what_a_dtype_cannot_hold_becomes_infinite_or_zero() -> None:
     assert x.tolist() == [[[np.inf, -np.inf, 0, 65504]]]
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", get_args(Dtype))
 def test_parameters_have_the_dtype_and_the_shape_of_the_statistics(dtype: str) -> None:
     for axis, shape in {1: (3,), -1: (4,)}.items():
         for values in make(case(axis=axis, input={"dtype": dtype})).parameters.values():
@@ -324,7 +324,7 @@ shapes = st.lists(st.integers(1, 4), min_size=1, max_size=5)
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.data(), shapes, st.sampled_from(DTYPES), st.sampled_from(sorted(RANDOM)), st.integers(1, 3))
+@given(st.data(), shapes, st.sampled_from(get_args(Dtype)), st.sampled_from(sorted(RANDOM)), st.integers(1, 3))
 def test_tensors_have_the_shape_and_dtype_of_the_case(
     data: st.DataObject, shape: list[int], dtype: str, recipe: str, steps: int
 ) -> None:

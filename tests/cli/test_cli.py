@@ -93,6 +93,9 @@ def test_lint_says_what_it_checked(write_case: Write) -> None:
         (["--runner", "torch=f.py:f"], "'torch' is a built-in runner"),
         (["--runner", "-x=f.py:f"], "'-x' is no label"),
         (["--runner", "mine=f.py"], "should be LABEL=FILE.py:FUNCTION"),
+        (["--runner", "mine=f.yaml:f"], "f.yaml is no Python file"),
+        (["--report", "json=/"], "'/' is a folder; name a file"),
+        (["--report", "json=" + "x" * 300], "cannot be written"),
         (["--runner", "mine=nowhere.py:f"], "there is no file nowhere.py"),
         (["--runner", own("a", "right"), "--runner", own("a", "raises")], "two runners are labelled 'a'"),
         (["-k", "a b"], "is not an expression"),
@@ -114,6 +117,28 @@ def test_several_reports_of_one_run(write_case: Write, tmp_path: Path) -> None:
     assert result.stdout.startswith("1 case x 1 runner on cpu")
     assert json.loads(file.read_text())["summary"] == {"pass": 1, "known": 0, "fail": 0, "unsupported": 0, "error": 0}
     assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_report_goes_through_links_and_pipes(write_case: Write, tmp_path: Path) -> None:
+    case, target, link, pipe = write_case(CASE), tmp_path / "target", tmp_path / "link", tmp_path / "pipe"
+    link.symlink_to(target)
+    assert bncheck("run", case, "--runner", "numpy", "--report", f"json={link}").returncode == 0
+    assert link.is_symlink()
+    assert json.loads(target.read_text())["summary"]["pass"] == 1
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True)
+    assert bncheck("run", case, "--runner", "numpy", "--report", f"json={pipe}").returncode == 0
+    assert json.loads(reader.communicate(timeout=20)[0])["summary"]["pass"] == 1
+    assert pipe.is_fifo()
+
+
+def test_a_full_standard_output_is_an_error_not_a_traceback(write_case: Write) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "bncheck", "run", str(write_case(CASE)), "--runner", "numpy"]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert result.returncode == 3
+    assert "No space left" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_the_document_fits_its_schema_and_repeats_itself_but_for_times(write_case: Write) -> None:

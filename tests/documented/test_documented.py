@@ -86,10 +86,10 @@ def test_what_is_adapted_is_noted_and_refused_if_the_case_says_so(
     runner: str, case: dict[str, Any], notes: tuple[str, ...]
 ) -> None:
     assert reading(runner, **case).notes == notes
-    if notes:
+    if any(" to " in note for note in notes):
         assert "adapt: false" in unsupported(runner, **case, adapt=False)
     else:
-        assert reading(runner, **case, adapt=False).notes == ()
+        assert reading(runner, **case, adapt=False).notes == notes
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_torch_documents_a_cumulative_average() -> None:
     ("case", "words"),
     [
         ({"input": {"shape": [1, 3, 1, 1]}}, "more than one value per channel"),
-        ({"epsilon": 0.0}, "eps must be positive"),
+        ({"epsilon": 0.0}, "eps above 0"),
         ({"epsilon": 0.0, "mode": "inference"}, None),
         ({}, None),
     ],

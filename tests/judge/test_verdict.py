@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,11 +35,12 @@ def answer(asked: Question, semantics: Semantics) -> dict[str, np.ndarray]:
     """What an implementation that reads the case so, exactly, would return."""
     reference = asked.reference(semantics)
     dtype, shape = asked.case.input.dtype, asked.case.channels.statistic_shape
-    return {
-        "output": reference.output.output(asked.inputs.batches[-1]).astype(dtype),
-        "moving_mean": reference.moving.mean.hi.reshape(shape).astype(dtype),
-        "moving_variance": reference.moving.variance.hi.reshape(shape).astype(dtype),
-    }
+    with np.errstate(over="ignore"):
+        return {
+            "output": reference.output.output(asked.inputs.batches[-1]).astype(dtype),
+            "moving_mean": reference.moving.mean.hi.reshape(shape).astype(dtype),
+            "moving_variance": reference.moving.variance.hi.reshape(shape).astype(dtype),
+        }
 
 
 def judged(asked: Question, semantics: Semantics) -> Judgement:
@@ -117,17 +119,49 @@ def test_a_tolerance_replaces_the_bound(factor: float, expected: str) -> None:
     assert verdict.judge(asked, tensors).verdict == expected
 
 
-@pytest.mark.parametrize(("refusal", "expected"), [(None, "fail"), (Refusal("it does not", SOURCE), "known")])
-def test_a_refusal_is_known_only_if_documented(refusal: Refusal | None, expected: str) -> None:
-    result = verdict.refused(question(make_case(), refusal=refusal), "ValueError: no")
+REFUSAL = Refusal("positive numbers", "must be positive", SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "said", "expected"),
+    [
+        (None, "ValueError: eps must be positive", "fail"),
+        (REFUSAL, "ValueError: eps must be positive", "known"),
+        (REFUSAL, "ImportError: no module", "fail"),
+    ],
+)
+def test_a_refusal_is_known_only_if_it_is_the_documented_one(refusal: Refusal | None, said: str, expected: str) -> None:
+    result = verdict.refused(question(make_case(), refusal=refusal), said)
     assert (result.verdict, [c.kind for c in result.causes]) == (expected, ["refused"])
 
 
 def test_a_documented_refusal_that_does_not_come_is_noted() -> None:
-    asked = question(make_case(), refusal=Refusal("it does not", SOURCE))
+    asked = question(make_case(), refusal=REFUSAL)
     result = judged(asked, asked.case.requested)
     assert result.verdict == "pass"
-    assert "documented to refuse" in result.notes[0]
+    assert "documented to take only positive numbers" in result.notes[0]
+
+
+def test_a_fact_that_explains_nothing_is_no_cause() -> None:
+    case = make_case(input={"dtype": "bfloat16"}, check=["moving_variance"])
+    asked = question(case, UNBIASED, NARROW)
+    result = judged(asked, replace(case.requested, moving_variance="unbiased"))
+    assert [c.kind for c in result.causes] == ["moving-variance"]
+
+
+@pytest.mark.parametrize("values", [{"constant": 0.1}, {"normal": {"std": 1e-30}}, {"normal": {"std": 1e30}}])
+def test_nothing_is_judged_where_no_bound_is(values: dict[str, Any]) -> None:
+    """A scale of infinity, a variance below or beyond float32: whatever comes is honest, and noted as weakly judged."""
+    case = make_case(input={"values": values}, epsilon=0.0, check=["output", "moving_variance"])
+    asked = question(case)
+    x = asked.inputs.batches[0]
+    with np.errstate(all="ignore"):
+        variance = x.var(axis=(0, 2, 3), keepdims=True)
+        y = (x - x.mean(axis=(0, 2, 3), keepdims=True)) / np.sqrt(variance)
+    found = {"output": y, "moving_variance": answer(asked, case.requested)["moving_variance"]}
+    result = verdict.judge(asked, found)
+    assert result.verdict == "pass"
+    assert "weakly judged" in result.notes[0]
 
 
 def test_a_large_offset_is_noted_as_weakly_judged() -> None:

@@ -110,7 +110,7 @@ def test_a_requested_default_is_called_so() -> None:
 
 def test_fails_and_errors_are_told_in_full() -> None:
     text = table.render(document({}, FAIL, {**ERROR, "runner": "mine"}))
-    assert "Failed: 2" in text
+    assert "Failed or in error: 2" in text
     assert re.search(r"^questions/case-1 +torch +output +6\.0e-05 +21 +epsilon$", text, re.MULTILINE)
     assert "  1.00e-05 used, 0 requested." in text
     assert re.search(r"^questions/case-2 +mine +- +- +- +error$", text, re.MULTILINE)

@@ -188,3 +188,21 @@ def leaves_children(x, **arguments):
 def loads_slowly(x, **arguments):
     time.sleep(0.2)
     return right(x, **arguments)
+
+
+def writes_into_its_parameters(x, *, gamma, beta, moving_mean, moving_variance, **others):
+    statistics = {"moving_mean": moving_mean, "moving_variance": moving_variance}
+    result = right(x, gamma=gamma, beta=beta, **statistics, **others)
+    for array in (gamma, beta, moving_mean, moving_variance):
+        array[...] = 7
+    return result
+
+
+def reads_standard_input(x, **arguments):
+    sys.stdin.read()
+    subprocess.run(["cat"], check=True)
+    return right(x, **arguments)
+
+
+def answers_big_endian(x, **arguments):
+    return {name: array.astype(">f4") for name, array in right(x, **arguments).items()}

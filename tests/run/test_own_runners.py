@@ -102,12 +102,20 @@ def test_a_worker_that_dies_costs_one_case_and_the_rest_goes_on_in_a_fresh_one(w
     assert 'last words: "about to fall"' in results["b falls"].error
 
 
-def test_a_worker_that_dies_again_and_again_is_given_up(write_case: Write) -> None:
-    file = write_case(TRAINING + "matrix: {epsilon: [1.0, 0.1, 0.01, 0.001, 0.0001]}\n")
-    results, _ = run(file, own("exits"))
-    errors = [r.error for r in results.values()]
-    assert [e for e in errors if "exited with code 7" in e] == errors[:3]
-    assert all("given up: its worker died 3 times in a row" in e for e in errors[3:])
+def test_a_runner_whose_worker_dies_again_and_again_is_given_up(write_case: Write) -> None:
+    file = write_case(TRAINING + "matrix: {epsilon: [1, 2, 3, 4, 5, 6, 7]}\n")
+    results, _ = run(file, own("exits"), own("right"))
+    errors = [r.error for r in results.values() if r.runner == "exits"]
+    assert [e for e in errors if "exited with code 7" in e] == errors[:5]
+    assert all("given up: its worker died 5 times in a row" in e for e in errors[5:])
+    assert {r.verdict for r in results.values() if r.runner == "right"} == {"pass"}
+
+
+@pytest.mark.parametrize("label", ["writes_into_its_parameters", "reads_standard_input", "answers_big_endian"])
+def test_what_a_function_may_do(write_case: Write, label: str) -> None:
+    file = write_case(TRAINING + "steps: 3\ncheck: [output, moving_mean, moving_variance, inference]\n")
+    results, _ = run(file, own(label))
+    assert results[f"case {label}"].verdict == "pass"
 
 
 def test_statistics_that_it_does_not_have_are_left_out_and_noted(write_case: Write) -> None:

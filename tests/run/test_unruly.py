@@ -37,7 +37,7 @@ def run(file: Path, *spellings: str, **options: float) -> dict[str, Result]:
         ("aborts", {}, "killed by SIGABRT"),
         ("is_killed_as_for_memory", {}, "killed by SIGKILL"),
         ("hangs", {"timeout": 1.0}, "no answer after 1 s"),
-        ("takes_memory", {"max_memory": 400 << 20}, "more than --max-memory allows"),
+        ("takes_memory", {"max_memory": 400 << 20}, "held more memory than --max-memory allows"),
         ("answers_in_its_place", {}, "answered with something that is not an answer"),
     ],
 )

@@ -18,8 +18,11 @@ def run(case):
     with tf.device("/GPU:0" if case.device == "gpu" else "/CPU:0"):
         offset, scale = case.broadcast(case.beta), case.broadcast(case.gamma)
         mean, variance = (tf.Variable(case.broadcast(s)) for s in (case.moving_mean, case.moving_variance))
-        average = tf.train.ExponentialMovingAverage(case.momentum)
-        average.apply([mean, variance])  # the averages begin at the variables' values
+        moving_mean, moving_variance = mean, variance
+        if case.mode == "training":
+            average = tf.train.ExponentialMovingAverage(case.momentum)
+            average.apply([mean, variance])  # the averages begin at the variables' values
+            moving_mean, moving_variance = average.average(mean), average.average(variance)
         for x in case.steps:
             x = tf.convert_to_tensor(x)
             if case.mode == "training":
@@ -28,7 +31,6 @@ def run(case):
                 variance.assign(batch_variance)
                 average.apply([mean, variance])
             output = normalize(x, mean, variance)
-        moving_mean, moving_variance = average.average(mean), average.average(variance)
         result = {
             "output": output,
             "moving_mean": moving_mean.numpy().reshape(case.moving_mean.shape),
