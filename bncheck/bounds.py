@@ -19,13 +19,13 @@ of first order: at most 2/sqrt(3)*sigma*dm in all::
     dm  = u*( N|m|/2 + 2|m| + max(3*sqrt(N), 0.4*N)*sigma )
     dv  = u*(N + 4)*v + 1.16*sigma*dm + dm^2
     rho = dv/(v + epsilon)
-    B   = core + |s|*dm + |yb|*( 1/sqrt(1 - rho) - 1 )          infinite for rho >= 0.9
+    B   = core + |s|*dm/sqrt(1 - rho) + |yb|*( 1/sqrt(1 - rho) - 1 )          infinite for rho >= 0.9
 
 In inference on given statistics dm and dv are 0; on statistics that training left behind they are the bounds of those.
 With |x*s| <= |yb| + |m*s| and |Y| <= |yb| + |beta| the bound is ``a*|yb| + k`` with two numbers a channel, so that
 applying it to a large tensor needs no temporaries::
 
-    a = 10u + 1/sqrt(1 - rho) - 1,      k = u*( 2|m*s| + |beta - m*s| + |beta| ) + |s|*dm
+    a = 10u + 1/sqrt(1 - rho) - 1,      k = u*( 2|m*s| + |beta - m*s| + |beta| ) + |s|*dm/sqrt(1 - rho)
 
 **Moving statistics**, w the weight of the old one, e the error that it had, v' the variance that enters::
 
@@ -194,7 +194,8 @@ def _output_bound(applied: Normalization, errors: Errors, rounding: Rounding, na
     off = errors.variance + (2 * rounding.spacing if narrow else 0.0)  # v and epsilon, held in 16 bits, may underflow
     rho = np.minimum(np.where(off == 0, 0.0, off / spread), MOST)
     slope = 10 * u + np.expm1(-0.5 * np.log1p(-rho))  # 1/sqrt(1 - rho) - 1
-    floor = u * (2 * at_mean + shift + beta) + scale * errors.mean + rounding.flushed * (2 * scale + 4)
+    drift = scale * errors.mean / np.sqrt(1 - rho)  # a wrong mean is multiplied by the scale that was used
+    floor = u * (2 * at_mean + shift + beta) + drift + rounding.flushed * (2 * scale + 4)
     floor = np.where((rho >= MOST) | ~np.isfinite(scale), np.inf, floor)
     if narrow:
         slope = slope + 5.5 * rounding.result

@@ -20,6 +20,7 @@ from bncheck.document import Cause, Verdict
 from bncheck.documented.reading import KINDS, Fact, Reading
 from bncheck.judge import compare
 from bncheck.judge.compare import Comparison, Expected
+from bncheck.judge.evidence import evidence
 from bncheck.reference import Reference, Tensor
 from bncheck.semantics import Semantics
 
@@ -30,6 +31,9 @@ AFFECTS = {
     "inference": ("kept", "mode", "epsilon", "momentum", "moving_variance", "precision"),
 }
 """Which fields of a reading each tensor depends on."""
+
+MOST_FOR_EVIDENCE = 1 << 24
+"""Values up to which a tensor is searched for what hides below its bound; larger ones are judged at memory's speed."""
 
 _WORDS = {"wide": "float32 inside", "narrow": "16 bits inside"}
 """What users read for a precision."""
@@ -179,11 +183,35 @@ def _judge_tensor(
             causes.append(
                 Cause(kind="documentation", message=_contradiction(name, requested.semantics, documented.semantics))
             )
+    if verdict != "fail" and question.case.tolerance is None:
+        causes = _below_the_bound(tensor, name, question, reading.reference)
+        if _fails(causes) and reading is requested and not requested.same(documented, name):
+            by_document_below = _below_the_bound(tensor, name, question, documented.reference)
+            if not _fails(by_document_below):
+                verdict, reading, causes = "known", documented, by_document_below
+        if _fails(causes):
+            verdict = "fail"
     if verdict == "fail" and not causes:
         causes.append(_unexplained(name, found, question.case))
     if problems:
         verdict, causes = "fail", [*problems, *(c for c in causes if c.kind != "unexplained")]
     return verdict, _record(name, actual, tensor, found, reading.tensors[name], verdict), causes
+
+
+def _below_the_bound(tensor: Tensor, name: str, question: Question, reference: Reference) -> list[Cause]:
+    """What slope, offset and remainder of an output's channels show that its elements do not."""
+    if name not in ("output", "inference") or tensor.size > MOST_FOR_EVIDENCE:
+        return []
+    x = question.inputs.batches[question.case.steps - 1 if name == "output" else -1]
+    return [
+        Cause(kind="unexplained" if f.kind == "slope" else f.kind, effective=f.size, message=f"{name}: {f.message}")
+        for f in evidence(tensor, x, getattr(reference, name))
+    ]
+
+
+def _fails(causes: Sequence[Cause]) -> bool:
+    """Whether there is a cause that does more than inform."""
+    return any(cause.kind != "accumulation" for cause in causes)
 
 
 def _form(name: str, actual: Tensor, question: Question) -> tuple[Tensor | None, list[Cause]]:

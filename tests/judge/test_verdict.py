@@ -188,3 +188,61 @@ def test_nan_where_nan_is_due_agrees_and_spares_other_channels() -> None:
     asked.inputs.batches[0][0, 0, 0] = np.nan
     result = verdict.judge(asked, answer(asked, case.requested))
     assert result.verdict == "pass"
+
+
+def training_output(asked: Question, variance_of: Any, epsilon: float = 1e-3) -> dict[str, np.ndarray]:
+    """A float32 output that is right but for its variance and epsilon."""
+    x = asked.inputs.batches[0]
+    gamma, beta = (asked.inputs.parameters[name].reshape(1, -1, 1) for name in ("gamma", "beta"))
+    mean = x.astype(np.float64).mean(axis=(0, 2), keepdims=True).astype(np.float32)
+    y = (x - mean) * (gamma / np.sqrt(variance_of(x) + np.float32(epsilon))) + beta
+    return {"output": y.astype(np.float32)}
+
+
+def exact_variance(x: np.ndarray) -> np.ndarray:
+    return x.astype(np.float64).var(axis=(0, 2), keepdims=True).astype(np.float32)
+
+
+def one_pass_variance(x: np.ndarray) -> np.ndarray:
+    """E[x^2] - E[x]^2, of sums without error."""
+    mean = x.astype(np.float64).mean(axis=(0, 2), keepdims=True).astype(np.float32)
+    return np.square(x.astype(np.float64)).mean(axis=(0, 2), keepdims=True).astype(np.float32) - mean * mean
+
+
+def with_offset(offset: float, count: int, **case: Any) -> Question:
+    shape = {
+        "shape": [count, 3, 8],
+        "layout": "NCL",
+        "values": {"normal": {"mean": [offset, -offset, 1.5 * offset], "std": 1}},
+    }
+    return question(make_case(input=shape, check=["output"], **case))
+
+
+@pytest.mark.parametrize(
+    ("variance", "epsilon", "verdict_", "kinds"),
+    [
+        (exact_variance, 1e-3, "pass", []),
+        (one_pass_variance, 1e-3, "fail", ["cancellation", "unexplained"]),
+        (exact_variance, 3e-3, "fail", ["cancellation", "unexplained"]),
+    ],
+)
+def test_what_hides_below_the_bound_is_found_by_its_slope(
+    variance: Any, epsilon: float, verdict_: str, kinds: list[str]
+) -> None:
+    asked = with_offset(300.0, 100)
+    result = verdict.judge(asked, training_output(asked, variance, epsilon))
+    assert by_name(result)["output"].bound_ratio <= 1
+    assert (result.verdict, sorted(c.kind for c in result.causes)) == (verdict_, kinds)
+
+
+def test_a_drift_of_the_mean_informs_and_does_not_fail() -> None:
+    asked = with_offset(30.0, 5000)
+    x = asked.inputs.batches[0]
+    rows = x.transpose(0, 2, 1).reshape(-1, 3)
+    drifted = np.cumsum(rows, axis=0, dtype=np.float32)[-1] / np.float32(len(rows))
+    gamma, beta = (asked.inputs.parameters[name].reshape(1, -1, 1) for name in ("gamma", "beta"))
+    centred = x - drifted.reshape(1, -1, 1)
+    variance = np.square(centred.astype(np.float64)).mean(axis=(0, 2), keepdims=True).astype(np.float32)
+    found = {"output": centred * (gamma / np.sqrt(variance + np.float32(1e-3))) + beta}
+    result = verdict.judge(asked, found)
+    assert (result.verdict, [c.kind for c in result.causes]) == ("pass", ["accumulation"])
