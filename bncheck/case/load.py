@@ -65,7 +65,7 @@ def load(paths: Sequence[Path], *, max_elements: int = MAX_ELEMENTS) -> list[Loa
             problems += found
     problems += _same_ids(cases)
     if problems:
-        raise BadCases(sorted(problems))
+        raise BadCases(sorted(problems), cases)
     return sorted(cases, key=lambda c: c.id)
 
 
@@ -139,13 +139,14 @@ def _matrix_problems(text: Text) -> tuple[list[Problem], list[matrix.MatrixCell]
     if not isinstance(given, dict) or not given:
         message = "the matrix is empty or not a mapping; write for example `matrix: {input.dtype: [float32, float64]}`"
         return [text.problem(("matrix",), message)], plain
+    wanting = {key for key, choices in given.items() if not isinstance(choices, list) or not choices}
     problems = [
         text.problem(("matrix", key), f"`{key}` should be a list of values, and at least one; not {shown(choices)}")
         for key, choices in given.items()
-        if not isinstance(choices, list) or not choices
+        if key in wanting
     ]
-    if not problems:
-        problems = [text.problem(("matrix", *at), m, at_key=len(at) == 1) for at, m in matrix.broken(given, data)]
+    whole = {key: choices for key, choices in given.items() if key not in wanting}
+    problems += [text.problem(("matrix", *at), m, at_key=len(at) == 1) for at, m in matrix.broken(whole, data)]
     return problems, plain if problems else matrix.expand(data)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, order=True)
@@ -20,8 +22,9 @@ class Problem:
 
 
 class BadCases(Exception):
-    """Case files that cannot be run; carries every problem of every file."""
+    """Case files that cannot be run; carries every problem of every file, and the cases that have none."""
 
-    def __init__(self, problems: list[Problem]) -> None:
+    def __init__(self, problems: list[Problem], cases: Sequence[Any] = ()) -> None:
         super().__init__("\n".join(str(p) for p in problems))
         self.problems = problems
+        self.cases = cases

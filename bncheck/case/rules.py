@@ -130,15 +130,14 @@ def parameters(given: Parameters, channels: Channels) -> list[Broken]:
     for name in PARAMETERS:
         value = getattr(given, name)
         if isinstance(value, list) and _nested_shape(value) not in ((channels.count,), channels.statistic_shape):
-            shape = _nested_shape(value)
-            nested = "" if len(channels.statistic_shape) == 1 else f", flat or nested as {channels.statistic_shape}"
-            found.append(
-                Broken(
-                    f"{name} has {math.prod(shape)} entries, but the axis keeps {_times(channels.statistic_shape)} "
-                    f"indices; give a number or {channels.count} entries{nested}",
-                    (name,),
-                )
+            shape, wanted = _nested_shape(value), channels.statistic_shape
+            forms = "in a flat list" if len(wanted) == 1 else f"flat, or nested as {list(wanted)}"
+            given_form = f"{math.prod(shape)} entries" if len(shape) == 1 else f"shape {list(shape)}"
+            message = (
+                f"{name} has {given_form}, but the axis keeps {_times(wanted)} indices; give a number or "
+                f"{channels.count} entries {forms}"
             )
+            found.append(Broken(message, (name,)))
     return found
 
 

@@ -122,7 +122,10 @@ def read(file: Path) -> Text:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         what = " ".join(str(p) for p in (error.problem, error.context) if p) or "cannot be parsed"
-        text.problems.append(Problem(file, line, column, f"not valid YAML: {what}; mend the syntax here"))
+        message = f"not valid YAML: {what}; mend the syntax here"
+        if "another document" in what:
+            message = "a file holds one case; remove `---` and what follows"
+        text.problems.append(Problem(file, line, column, message))
     except (YAMLError, YAMLStreamError, ValueError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else "cannot be parsed"
         text.problems.append(Problem(file, 1, 1, f"not valid YAML: {first}"))
@@ -210,9 +213,8 @@ class _Walk:
             key = self._scalar(key_node) if plain else None
             if key_node.value == "<<" or not isinstance(key, str):
                 shown = key_node.value if plain else "a list or mapping"
-                self._text.problems.append(
-                    self._problem(key_node, f"{shown!r} cannot be a key here; keys are plain words")
-                )
+                cure = "keys are plain words" if plain else 'put an index in quotes, as "[0, 0]"'
+                self._text.problems.append(self._problem(key_node, f"{shown!r} cannot be a key here; {cure}"))
                 continue
             if key in seen:
                 self._text.problems.append(

@@ -35,17 +35,18 @@ def load_or_exit(paths: Sequence[Path], limit: int | None) -> list[LoadedCase]:
     from bncheck.case.expected import broken
     from bncheck.case.load import load
     from bncheck.case.model import MAX_ELEMENTS
-    from bncheck.case.problem import BadCases
+    from bncheck.case.problem import BadCases, Problem
 
     try:
-        cases = load(paths, max_elements=limit or MAX_ELEMENTS)
-        problems = [problem for case in cases for problem in broken(case)]
+        cases: Sequence[LoadedCase] = load(paths, max_elements=limit or MAX_ELEMENTS)
+        problems: list[Problem] = []
     except BadCases as bad:
-        problems = bad.problems
+        cases, problems = bad.cases, bad.problems
+    problems += [problem for case in cases for problem in broken(case)]
     if problems:
-        for problem in dict.fromkeys(problems):
+        for problem in sorted(set(problems)):
             click.echo(problem, err=True)
-        count = len(dict.fromkeys(problems))
+        count = len(set(problems))
         click.echo(f"{count} problem{'s' if count > 1 else ''} in case files; nothing was run", err=True)
         sys.exit(USAGE)
-    return cases
+    return list(cases)

@@ -16,6 +16,8 @@ from bncheck.document import Document, Result
 WIDTH = 100
 CASE_WIDTH = 36
 RUNNER_WIDTH = 20
+TOLD = 3
+"""Results with the same error of the same runner that are listed; more are counted."""
 
 Style = Callable[[str, str], str]
 """A text in a colour."""
@@ -154,7 +156,12 @@ def _failed(document: Document, style: Style) -> str:
     rows = [_failed_row(r) for r in failed]
     table = _table(headers, rows, right=["x bound", "error"]).split("\n")
     lines = [style(f"Failed or in error: {len(failed)}", "red"), table[0]]
+    told: Counter[tuple[str, str]] = Counter()
     for result, row in zip(failed, table[1:], strict=True):
+        key = (result.runner, result.error or "")
+        told[key] += 1
+        if result.error and told[key] > TOLD:  # a function that does not load, say
+            continue
         lines.append(row)
         if len(result.case) > CASE_WIDTH:
             lines.append(f"  {result.case}")
@@ -162,6 +169,11 @@ def _failed(document: Document, style: Style) -> str:
         if result.error:
             sentences = [f"{result.error} (after {result.seconds:.1f} s)" if result.seconds else result.error]
         lines += [_wrapped(sentence, "  ") for sentence in sentences if sentence]
+    lines += [
+        _wrapped(f"and {count - TOLD} more of {runner}: {error}", "")
+        for (runner, error), count in told.items()
+        if error and count > TOLD
+    ]
     return "\n".join(lines)
 
 

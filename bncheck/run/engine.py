@@ -25,6 +25,7 @@ from bncheck.case.model import Case
 from bncheck.document import Implementation, Result
 from bncheck.documented.reading import Reading, Unsupported
 from bncheck.judge import verdict
+from bncheck.run import processes
 from bncheck.run.connection import Connection, WorkerDied
 from bncheck.run.runners import Runner
 from bncheck.run.store import Prepared, Store
@@ -35,6 +36,7 @@ CASE_SECONDS = 300.0
 TRIES = 5
 """Deaths in a row after which a runner is given up."""
 
+PREFIX = "bncheck-"
 DEVICES = ("cpu", "gpu")
 NO_GPU = "no GPU that it could use was found"
 
@@ -93,7 +95,7 @@ def run(
         yield Planned(family[0].family, len(family) * len(options.devices) * len(cases))
     events: queue.Queue[Event | BaseException | None] = queue.Queue()
     stop = threading.Event()
-    folder = Path(tempfile.mkdtemp(prefix="bncheck-"))
+    folder = _new_folder()
     store = Store(cases, folder, len(present) * len(options.devices))
     lines = [
         _Line(family, cases, store, folder / f"answers{i}", events.put, stop, options)
@@ -134,6 +136,15 @@ def run(
         for thread in threads:
             thread.join(timeout=0.5)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _new_folder() -> Path:
+    """A folder for tensors, named after this process; those of processes that were killed are removed."""
+    for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        owner = left.name.removeprefix(PREFIX).partition("-")[0]
+        if owner.isdigit() and not processes.is_running(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
 
 
 def _cores() -> int:

@@ -32,6 +32,10 @@ def end(process: subprocess.Popen[bytes], mark: str) -> None:
             other.kill()
 
 
+def is_running(pid: int) -> bool:
+    return psutil.pid_exists(pid)
+
+
 def memory(pid: int) -> int:
     """Bytes that a process and its descendants hold in memory, but for what they share with others."""
     total = 0

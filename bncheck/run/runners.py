@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 import importlib.metadata
 import re
@@ -69,8 +70,11 @@ def select(spellings: Sequence[str]) -> list[Runner]:
             for name in matched:
                 chosen.setdefault(name, _built_in(name, named=False))
         else:
-            hint = "one's own is written LABEL=FILE.py:FUNCTION" if spelling.endswith(".py") or ":" in spelling else ""
-            raise BadRunner(f"there is no runner {spelling!r}; " + (hint or f"there are {', '.join(names)}"))
+            close = difflib.get_close_matches(spelling.lower(), names, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
+            if spelling.endswith(".py") or ":" in spelling:
+                hint = "one's own is written LABEL=FILE.py:FUNCTION"
+            raise BadRunner(f"there is no runner {spelling!r}; {hint}")
     return list(chosen.values())
 
 

@@ -4,10 +4,12 @@ A message is ``{"load": RUNNER}`` or ``{"call": RUNNER, ...}``; the answer to a 
 (what the call raised), or ``error`` (it answered nonsense).
 """
 
+import contextlib
 import importlib
 import json
 import os
 import re
+import signal
 import sys
 import time
 import traceback
@@ -16,7 +18,17 @@ from . import own, wire
 from .call import Arranged, Call, Nonsense
 
 
+def die_with_parent():
+    """On Linux, end when the process that started us does, however busy we are; elsewhere, at the next request."""
+    with contextlib.suppress(Exception):
+        import ctypes
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, int(signal.SIGKILL))
+
+
 def main():
+    die_with_parent()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a framework prints is talk, not an answer
     sys.stdout = os.fdopen(1, "w", 1)

@@ -170,12 +170,12 @@ PARAMETERS = {
     "too few of two axes": (
         instead("axis: 1", "axis: [2, 1]", also("parameters: {moving_mean: [1, 2, 3]}")),
         "5:27",
-        "moving_mean has 3 entries, but the axis keeps 3*4 = 12 indices; give a number or 12 entries, flat or nested",
+        "moving_mean has 3 entries, but the axis keeps 3*4 = 12 indices; give a number or 12 entries flat, or nested as [3, 4]",
     ),
     "nested in the order of axis": (
         instead("axis: 1", "axis: [2, 0]", also("parameters: {gamma: [[1, 2], [1, 2], [1, 2], [1, 2]]}")),
         "5:21",
-        "nested as (2, 4)",
+        "nested as [2, 4]",
     ),
     "ragged": (also("parameters: {gamma: [[1], [2, 3]]}"), "5:21", "different lengths; make it rectangular"),
     "number beside a list": (
@@ -292,7 +292,7 @@ FILES = {
     "syntax error": (also("why: a: b"), "5:7", "not valid YAML: mapping values are not allowed here"),
     "reserved character": (also("why: @a"), "5:6", "not valid YAML: found character '@'"),
     "tabulator": (also("\twhy: a"), "5:1", "not valid YAML: found character '\\t'"),
-    "two documents": (f"{VALID}---\n{VALID}", "5:1", "document"),
+    "two documents": (f"{VALID}---\n{VALID}", "5:1", "a file holds one case; remove `---`"),
     "YAML 1.1": (f"%YAML 1.1\n---\n{VALID}", "1:1", "YAML"),
     "YAML of the future": (f"%YAML 1.3\n---\n{VALID}", "1:1", "YAML"),
     "too large": (

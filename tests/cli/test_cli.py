@@ -88,7 +88,9 @@ def test_lint_says_what_it_checked(write_case: Write) -> None:
         (["--report", "pdf"], "there is no format 'pdf'; there are table, json"),
         (["--report", "json="], "names no file"),
         (["--report", "json=nowhere/r.json"], "the folder of 'nowhere/r.json' does not exist"),
-        (["--runner", "tourch"], "there is no runner 'tourch'; there are keras"),
+        (["--runner", "tourch"], "there is no runner 'tourch'; did you mean torch?"),
+        (["--runner", "Tf_Keras"], "did you mean tf-keras?"),
+        (["--runner", "caffe"], "there is no runner 'caffe'; there are keras"),
         (["--runner", "x*"], "no runner matches 'x*'"),
         (["--runner", "torch=f.py:f"], "'torch' is a built-in runner"),
         (["--runner", "-x=f.py:f"], "'-x' is no label"),
@@ -231,3 +233,14 @@ def test_a_file_of_ones_own_is_run_from_anywhere(write_case: Write, tmp_path: Pa
         "from formula import right\n\ndef bn(x, **arguments):\n    return right(x, **arguments)\n"
     )
     assert bncheck("run", write_case(CASE), "--runner", f"mine={beside}/mine.py:bn").returncode == 0
+
+
+def test_a_wrong_published_number_is_told_beside_the_errors_of_other_files(write_case: Write) -> None:
+    write_case(CASE.replace("training", "inference") + 'expected: {output: {"[0, 0, 0, 0]": 99}}\n', "a.yaml")
+    folder = write_case(CASE + "axes: 1\n", "b.yaml").parent
+    lines = bncheck("lint", folder).stderr.splitlines()
+    assert [line.rpartition("/")[2].split(":")[:3] for line in lines[:2]] == [
+        ["a.yaml", "5", "37"],
+        ["b.yaml", "5", "1"],
+    ]
+    assert "by the reference, not 99" in lines[0]

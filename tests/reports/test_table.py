@@ -118,6 +118,13 @@ def test_fails_and_errors_are_told_in_full() -> None:
     assert text.endswith("1 discrepancy, 1 error\n")
 
 
+def test_an_error_that_repeats_is_counted() -> None:
+    text = table.render(document(*[{"verdict": "error", "error": "cannot be loaded: x"}] * 9))
+    assert text.count("\n  cannot be loaded: x\n") == 3
+    assert "and 6 more of torch: cannot be loaded: x\n" in text
+    assert "Failed or in error: 9" in text
+
+
 def test_a_long_case_is_shortened_in_the_table_and_told_in_full_below() -> None:
     name = "axis/" + "x" * 80
     text = table.render(document({**FAIL, "case": name}))

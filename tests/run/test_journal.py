@@ -151,6 +151,24 @@ def test_a_run_killed_at_any_moment_leaves_a_readable_journal(write_case: Write,
         partial(path).unlink()
 
 
+def test_a_killed_run_leaves_no_worker_and_its_tensors_go_with_the_next_run(
+    write_case: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    path = tmp_path / "r.json"
+    file = write_case(CASE)
+    process = started(file, "--runner", own("hangs"), "--runner", "numpy", "--report", f"json={path}")
+    wait_for(lambda: partial(path).exists() and partial(path).read_text().count('"result"') == 4)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.communicate()
+    assert workers
+    assert not psutil.wait_procs(workers, timeout=5)[1]
+    assert list(tmp_path.glob("bncheck-*"))
+    started(file, "--runner", "numpy").communicate()
+    assert not list(tmp_path.glob("bncheck-*"))
+
+
 def test_report_renders_a_document_again(write_case: Write, tmp_path: Path) -> None:
     path = tmp_path / "r.json"
     process = started(write_case(CASE), "--runner", "numpy", "--report", "table", "--report", f"json={path}")
