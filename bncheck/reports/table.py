@@ -165,9 +165,7 @@ def _failed(document: Document, style: Style) -> str:
         lines.append(row)
         if len(result.case) > CASE_WIDTH:
             lines.append(f"  {result.case}")
-        sentences = list(dict.fromkeys(c.message for c in result.causes))
-        if result.error:
-            sentences = [f"{result.error} (after {result.seconds:.1f} s)" if result.seconds else result.error]
+        sentences = [result.error] if result.error else list(dict.fromkeys(c.message for c in result.causes))
         lines += [_wrapped(sentence, "  ") for sentence in sentences if sentence]
     lines += [
         _wrapped(f"and {count - TOLD} more of {runner}: {error}", "")

@@ -327,8 +327,7 @@ class _Line:
                 return
             judgement = verdict.judge(question, returned)
         self._report(call.task, seconds=answer.get("seconds", 0.0), **vars(judgement))
-        for file in call.answers.iterdir():
-            file.unlink()
+        shutil.rmtree(call.answers, ignore_errors=True)
 
     def _report(self, task: _Task, **what: Any) -> None:
         self._store.release(task.number)

@@ -23,8 +23,10 @@ class Journal:
 
     def __init__(self, path: Path, beginning: Document) -> None:
         self._path = path
-        self._file: TextIO = partial(path).open("w", encoding="utf-8")
+        started = partial(path).with_suffix(".new")  # a journal has its first line from the moment that it is there
+        self._file: TextIO = started.open("w", encoding="utf-8")
         self._write(beginning.model_dump_json(by_alias=True))
+        started.replace(partial(path))
 
     def add(self, found: Implementation | Result | dict[str, Any]) -> None:
         """An implementation, a result, or facts of a GPU."""
