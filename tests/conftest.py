@@ -12,6 +12,7 @@ from bncheck.case.load import LoadedCase, load
 from bncheck.case.model import Case
 from bncheck.document import Implementation, Result
 from bncheck.run import engine
+from bncheck.run.events import Done
 from bncheck.run.runners import select
 
 OWN = Path(__file__).parent / "run" / "own_runners.py"
@@ -53,5 +54,5 @@ def run(paths: Path | list[LoadedCase], *spellings: str) -> tuple[dict[str, Resu
     """Results by ``case runner`` and implementations by runner of a real run."""
     cases = load([paths]) if isinstance(paths, Path) else paths
     events = list(engine.run(cases, select(spellings)))
-    results = {f"{e.result.case} {e.result.runner}": e.result for e in events if isinstance(e, engine.Done)}
+    results = {f"{e.result.case} {e.result.runner}": e.result for e in events if isinstance(e, Done)}
     return results, {e.runner: e for e in events if isinstance(e, Implementation)}

@@ -10,7 +10,7 @@ import click
 from bncheck import __version__
 
 COMMANDS = {
-    "run": "Run cases on every implementation installed and name the cause of each difference.",
+    "run": "Run cases on every implementation installed and judge every difference.",
     "lint": "Check case files without running them.",
     "schema": "Print the JSON Schema of case files or of results, for editors and programs.",
     "report": "Render a report of a results document, whenever it was written.",

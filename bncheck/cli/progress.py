@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 from tqdm import tqdm
 
 if TYPE_CHECKING:
-    from bncheck.run.engine import Event
+    from bncheck.run.events import Event
 
 
 class Progress:
@@ -21,7 +21,7 @@ class Progress:
 
     def on(self, event: Event) -> None:
         """Show an event of the engine."""
-        from bncheck.run.engine import Done, Planned
+        from bncheck.run.events import Done, Planned
 
         if not sys.stderr.isatty():
             return

@@ -18,7 +18,7 @@ from bncheck.cli.reports import Chosen, check, every, replaceable, reports, writ
 if TYPE_CHECKING:
     from bncheck.case.load import LoadedCase
     from bncheck.document import Document
-    from bncheck.run.engine import Options
+    from bncheck.run.events import Options
     from bncheck.run.journal import Journal
     from bncheck.run.runners import Runner
 
@@ -82,7 +82,7 @@ def command(
     jobs: int | None,
     verbose: bool,
 ) -> int:
-    """Run cases on every implementation installed and name the cause of each difference.
+    """Run cases on every implementation installed and judge every difference.
 
     PATHs are case files or folders of them; without any, the cases that come with bncheck are run.
 
@@ -103,7 +103,7 @@ def command(
     """
     from bncheck.case.select import BadExpression, Expression
     from bncheck.run.beginning import begin
-    from bncheck.run.engine import DEVICES, Options
+    from bncheck.run.events import DEVICES, Options
     from bncheck.run.journal import Journal
     from bncheck.run.runners import BadRunner, select
 
@@ -145,6 +145,7 @@ def _run(
     from bncheck.cli.progress import Progress
     from bncheck.document import Implementation, Result, with_results
     from bncheck.run import engine
+    from bncheck.run.events import Done, FoundGpu, Planned
 
     implementations: list[Implementation] = []
     results: list[Result] = []
@@ -155,13 +156,13 @@ def _run(
             with Progress() as progress:
                 for event in events:
                     progress.on(event)
-                    if isinstance(event, engine.Planned):
+                    if isinstance(event, Planned):
                         continue
                     found: Result | Implementation | dict[str, Any]
-                    if isinstance(event, engine.Done):
+                    if isinstance(event, Done):
                         found = event.result
                     else:
-                        found = event.facts if isinstance(event, engine.FoundGpu) else event
+                        found = event.facts if isinstance(event, FoundGpu) else event
                     for journal in journals:
                         journal.add(found)
                     if isinstance(found, dict):

@@ -16,14 +16,16 @@ def command(verbose: bool) -> None:
 
     from bncheck.document import Implementation
     from bncheck.run import engine, runners
+    from bncheck.run.events import DEVICES, Options
+    from bncheck.run.line import NO_GPU
 
-    options = engine.Options(devices=engine.DEVICES, verbose=verbose)
+    options = Options(devices=DEVICES, verbose=verbose)
     found = [e for e in engine.run([], runners.select([]), options) if isinstance(e, Implementation)]
     rows = []
     for name in sorted({i.runner for i in found}):
         places = [i for i in found if i.runner == name]
         devices = ", ".join(i.device for i in places if i.available) or "-"
-        why = next((i.reason for i in places if not i.available and i.reason != engine.NO_GPU), None)
+        why = next((i.reason for i in places if not i.available and i.reason != NO_GPU), None)
         rows.append([name, places[0].version or "-", devices, why or ""])
     headers = ["runner", "version", "devices", "why not"]
     text = tabulate([headers, *rows], tablefmt="plain", disable_numparse=True)

@@ -44,7 +44,7 @@ from bncheck.formats import Format
 from bncheck.judge import compare, verdict
 from bncheck.reference import Reference, Statistics, evaluate
 from bncheck.run.connection import Connection
-from bncheck.run.engine import call_message
+from bncheck.run.line import call_message
 from bncheck.run.runners import Runner, select
 from bncheck.run.store import Prepared
 from bncheck.semantics import Semantics

@@ -17,6 +17,7 @@ import psutil
 
 from bncheck.case.load import load
 from bncheck.run import engine
+from bncheck.run.events import Done
 from bncheck.run.runners import select
 
 RUNNERS = ("keras", "torch", "numpy")
@@ -44,7 +45,7 @@ def main() -> None:
         last: dict[str, float] = {}
         memory, workers, seen = [], 0, 0
         for event in engine.run(cases, select(RUNNERS)):
-            if not isinstance(event, engine.Done):
+            if not isinstance(event, Done):
                 continue
             runner, now = event.result.runner, time.perf_counter()
             first.setdefault(runner, now)

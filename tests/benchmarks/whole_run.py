@@ -20,7 +20,7 @@ from pathlib import Path
 from bncheck.case import inputs
 from bncheck.case.load import load
 from bncheck.documented.reading import Unsupported
-from bncheck.run.engine import call_message
+from bncheck.run.line import call_message
 from bncheck.run.runners import select
 from bncheck.run.store import Prepared
 

@@ -170,7 +170,7 @@ PARAMETERS = {
     "too few of two axes": (
         instead("axis: 1", "axis: [2, 1]", also("parameters: {moving_mean: [1, 2, 3]}")),
         "5:27",
-        "moving_mean has 3 entries, but the axis keeps 3*4 = 12 indices; give a number or 12 entries flat, or nested as [3, 4]",
+        "moving_mean has 3 entries, but the axis keeps 3*4 = 12 indices; give a number or 12 entries flat, or nested",
     ),
     "nested in the order of axis": (
         instead("axis: 1", "axis: [2, 0]", also("parameters: {gamma: [[1, 2], [1, 2], [1, 2], [1, 2]]}")),

@@ -13,7 +13,8 @@ from conftest import own
 from bncheck.case.load import load
 from bncheck.cli.run import command
 from bncheck.document import Document, Implementation
-from bncheck.run import connection, engine
+from bncheck.run import connection, engine, line
+from bncheck.run.events import Done, Event, FoundGpu, Options
 from bncheck.run.runners import select
 
 CASE = """\
@@ -47,12 +48,12 @@ class WithFakeGpu(connection.Connection):
 @pytest.fixture
 def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> type[WithFakeGpu]:
     monkeypatch.setattr(WithFakeGpu, "asked", [])
-    monkeypatch.setattr(engine, "Connection", WithFakeGpu)
+    monkeypatch.setattr(line, "Connection", WithFakeGpu)
     return WithFakeGpu
 
 
-def run(file: Path, *devices: str) -> list[engine.Event]:
-    return list(engine.run(load([file]), select(["numpy", own("right")]), engine.Options(devices=devices)))
+def run(file: Path, *devices: str) -> list[Event]:
+    return list(engine.run(load([file]), select(["numpy", own("right")]), Options(devices=devices)))
 
 
 @pytest.mark.parametrize("devices", [("cpu",), ("gpu",), ("cpu", "gpu")])
@@ -60,7 +61,7 @@ def test_every_runner_runs_on_every_device_that_it_has(
     write_case: Write, fake_gpu: type[WithFakeGpu], devices: tuple[str, ...]
 ) -> None:
     events = run(write_case(CASE), *devices)
-    results = {(e.result.runner, e.result.device): e.result.verdict for e in events if isinstance(e, engine.Done)}
+    results = {(e.result.runner, e.result.device): e.result.verdict for e in events if isinstance(e, Done)}
     expected = {("numpy", device): "pass" for device in devices}
     if "cpu" in devices:
         expected["right", "cpu"] = "pass"
@@ -77,7 +78,7 @@ def test_what_has_no_gpu_is_listed_as_absent_there(write_case: Write, fake_gpu: 
         ("right", "cpu"): (True, None),
         ("right", "gpu"): (False, "no GPU that it could use was found"),
     }
-    assert [e.facts for e in events if isinstance(e, engine.FoundGpu)] == [FACTS]
+    assert [e.facts for e in events if isinstance(e, FoundGpu)] == [FACTS]
 
 
 def invoke(file: Path, *arguments: str) -> tuple[int, Document]:

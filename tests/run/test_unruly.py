@@ -12,7 +12,8 @@ from conftest import OWN, own
 
 from bncheck.case.load import load
 from bncheck.document import Result
-from bncheck.run import engine
+from bncheck.run import engine, line
+from bncheck.run.events import Done, Options
 from bncheck.run.runners import select
 
 CASE = """\
@@ -26,8 +27,8 @@ Write = Callable[..., Path]
 
 
 def run(file: Path, *spellings: str, **options: float) -> dict[str, Result]:
-    events = engine.run(load([file]), select(spellings), engine.Options(**options))
-    return {e.result.runner: e.result for e in events if isinstance(e, engine.Done)}
+    events = engine.run(load([file]), select(spellings), Options(**options))
+    return {e.result.runner: e.result for e in events if isinstance(e, Done)}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_nothing_that_a_worker_started_outlives_it(write_case: Write) -> None:
 
 def test_closing_the_run_ends_its_workers(write_case: Write) -> None:
     events = engine.run(load([write_case(CASE)]), select([own("hangs"), "numpy"]))
-    next(e for e in events if isinstance(e, engine.Done))
+    next(e for e in events if isinstance(e, Done))
     workers = psutil.Process().children(recursive=True)
     assert workers
     events.close()
@@ -86,7 +87,7 @@ def test_closing_the_run_ends_its_workers(write_case: Write) -> None:
 def test_a_start_that_hangs_is_bounded_too(write_case: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = tmp_path / "slow.py"
     slow.write_text("import time\ntime.sleep(1000)\n")
-    monkeypatch.setattr(engine, "START_SECONDS", 0.5)
+    monkeypatch.setattr(line, "START_SECONDS", 0.5)
     results = run(write_case(CASE), f"slow={slow}:f", "numpy")
     assert "its worker did not start: no answer after 0.5 s" in results["slow"].error
     assert results["numpy"].verdict == "pass"

@@ -1,0 +1,264 @@
+"""One family of runners and its worker: all cases one after the other, on every device.
+
+While the worker is busy with a case, the answer to the one before is judged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import shutil
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bncheck.case.load import LoadedCase
+from bncheck.case.model import Case
+from bncheck.document import Implementation, Result
+from bncheck.documented.reading import Reading, Unsupported
+from bncheck.judge import verdict
+from bncheck.run.connection import Connection, WorkerDied
+from bncheck.run.events import Done, Event, FoundGpu, Options
+from bncheck.run.runners import Runner
+from bncheck.run.store import Prepared, Store
+from bncheck.worker import wire
+
+START_SECONDS = 120.0
+TRIES = 5
+"""Deaths in a row after which a runner is given up."""
+
+NO_GPU = "no GPU that it could use was found"
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One case on one runner and device."""
+
+    number: int
+    loaded: LoadedCase
+    runner: Runner
+    device: str
+
+
+@dataclass
+class _Call:
+    """A task that a worker was asked for, and once it has come, the answer."""
+
+    task: _Task
+    prepared: Prepared
+    reading: Reading
+    answers: Path
+    connection: Connection
+    answer: dict[str, Any] = field(default_factory=dict)
+
+
+class Line:
+    """One family of runners: its worker, and all cases one after the other."""
+
+    def __init__(
+        self,
+        runners: Sequence[Runner],
+        cases: Sequence[LoadedCase],
+        store: Store,
+        folder: Path,
+        tell: Callable[[Event], None],
+        stop: threading.Event,
+        options: Options,
+    ) -> None:
+        self._runners, self._cases, self._store, self._folder = runners, cases, store, folder
+        self._tell, self._stop, self._options = tell, stop, options
+        self._connection: Connection | None = None
+        self._lock = threading.Lock()
+        self._loaded: set[str] = set()
+        self._announced: set[tuple[str, str]] = set()
+        self._absent: set[tuple[str, str]] = set()
+        self._deaths: Counter[str] = Counter()
+
+    def close(self) -> None:
+        with self._lock:
+            connection, self._connection = self._connection, None
+        self._loaded.clear()
+        if connection is not None:
+            connection.close()
+
+    def work(self) -> None:
+        self._folder.mkdir()
+        try:
+            self._all()
+        finally:
+            self.close()
+
+    def _all(self) -> None:
+        for runner in self._runners:
+            with contextlib.suppress(_Unavailable):
+                self._load(runner)
+        answered: _Call | None = None
+        for number, loaded in enumerate(self._cases):
+            for runner, device in itertools.product(self._runners, self._options.devices):
+                if self._stop.is_set():
+                    return
+                asked = self._ask(_Task(number, loaded, runner, device))
+                if answered is not None:
+                    self._judge(answered)
+                answered = self._fetch(asked) if asked is not None else None
+        if answered is not None:
+            self._judge(answered)
+
+    def _load(self, runner: Runner) -> Connection:
+        """A worker that has loaded ``runner``. Raises `_Unavailable`."""
+        if self._deaths[runner.spelling] >= TRIES:
+            raise _Unavailable(f"given up: its worker died {TRIES} times in a row")
+        try:
+            with self._lock:
+                if self._connection is None:
+                    if self._stop.is_set():
+                        raise _Unavailable("the run was ended")
+                    self._connection = Connection(
+                        verbose=self._options.verbose,
+                        max_memory=self._options.max_memory,
+                        gpu="gpu" in self._options.devices,
+                    )
+                connection = self._connection
+            if runner.spelling in self._loaded:
+                return connection
+            connection.send({"load": runner.load})
+            answer = connection.receive(START_SECONDS)
+        except WorkerDied as death:
+            self.close()
+            self._deaths[runner.spelling] += 1
+            reason = f"its worker did not start: {death}"
+            self._announce_failure(runner, reason)
+            raise _Unavailable(reason) from None
+        if "error" in answer:
+            reason = f"cannot be loaded: {answer['error']}"
+            self._announce_failure(runner, reason)
+            raise _Unavailable(reason)
+        self._loaded.add(runner.spelling)
+        gpu = answer.get("gpu")
+        version = answer.get("version") if runner.own is None else runner.own
+        for device in self._options.devices:
+            if device == "gpu" and not gpu:
+                self._absent.add((runner.spelling, device))
+                self._announce(runner, device, version=version, available=False, reason=NO_GPU)
+            else:
+                self._announce(runner, device, version=version, available=True)
+        if gpu and "gpu" in self._options.devices:
+            self._tell(FoundGpu(gpu))
+        return connection
+
+    def _announce_failure(self, runner: Runner, reason: str) -> None:
+        for device in self._options.devices:
+            self._announce(runner, device, available=False, reason=reason)
+
+    def _announce(self, runner: Runner, device: str, **what: Any) -> None:
+        if (runner.spelling, device) not in self._announced:
+            self._announced.add((runner.spelling, device))
+            self._tell(Implementation(runner=runner.spelling, device=device, **what))
+
+    def _ask(self, task: _Task) -> _Call | None:
+        """Send a case to the worker; None if there is nothing to wait for, because its result is known already."""
+        case, runner = task.loaded.case, task.runner
+        reading = runner.documented(case)
+        prepared = self._store.acquire(task.number)
+        if (runner.spelling, task.device) in self._absent:
+            self._store.release(task.number)
+            return None
+        if isinstance(reading, Unsupported):
+            self._report(task, verdict="unsupported", reason=reading.reason)
+            return None
+        try:
+            connection = self._load(runner)
+        except _Unavailable as why:
+            self._report(task, verdict="error", error=str(why))
+            return None
+        prepared.make()
+        answers = self._folder / str(task.number % 2) / task.device / runner.spelling
+        answers.mkdir(parents=True, exist_ok=True)
+        connection.send(call_message(runner, case, reading, prepared.described, answers, task.device))
+        return _Call(task, prepared, reading, answers, connection)
+
+    def _fetch(self, call: _Call) -> _Call | None:
+        """The call with its answer; None if the worker died of it, which is then its result."""
+        started = time.monotonic()
+        try:
+            call.answer = call.connection.receive(self._options.timeout)
+        except WorkerDied as death:
+            self.close()
+            self._deaths[call.task.runner.spelling] += 1
+            self._report(call.task, verdict="error", error=str(death), seconds=time.monotonic() - started)
+            return None
+        self._deaths[call.task.runner.spelling] = 0
+        return call
+
+    def _judge(self, call: _Call) -> None:
+        answer, notes = call.answer, list(call.reading.notes)
+        if "error" in answer:
+            self._report(call.task, verdict="error", error=str(answer["error"]), notes=notes)
+            return
+        question = verdict.Question(call.task.loaded.case, call.prepared.inputs, call.reading, call.prepared.reference)
+        if "refused" in answer:
+            judgement = verdict.refused(question, str(answer["refused"]))
+        else:
+            try:
+                returned = {name: _opened(call.answers / name, d) for name, d in answer["tensors"].items()}
+            except (KeyError, TypeError, ValueError, OSError, AttributeError) as error:
+                self._report(call.task, verdict="error", error=f"answered nonsense: {error}", notes=notes)
+                return
+            judgement = verdict.judge(question, returned)
+        self._report(call.task, seconds=answer.get("seconds", 0.0), **vars(judgement))
+        shutil.rmtree(call.answers, ignore_errors=True)
+
+    def _report(self, task: _Task, **what: Any) -> None:
+        self._store.release(task.number)
+        result = Result(case=task.loaded.id, runner=task.runner.spelling, device=task.device, **what)
+        self._tell(Done(task.runner.family, result))
+
+
+class _Unavailable(Exception):
+    """A runner cannot be run; the message says why."""
+
+
+def call_message(
+    runner: Runner, case: Case, reading: Reading, described: Mapping[str, Any], answer: Path, device: str = "cpu"
+) -> dict[str, Any]:
+    """What a worker is told to make one call: tensors are ``described`` files, those it answers go below ``answer``."""
+    requested = case.requested
+
+    def passed(value: Any) -> Any:
+        return None if value == "default" else value
+
+    return {
+        "call": runner.load,
+        "answer": str(answer),
+        "tensors": dict(described),
+        "arrangement": reading.arrangement.described(case) if reading.arrangement else None,
+        "arguments": {
+            "dtype": case.input.dtype,
+            "device": device,
+            "axis": reading.axis,
+            "mode": passed(case.mode),
+            "epsilon": passed(case.epsilon),
+            "momentum": passed(case.momentum),
+            "requested": {
+                "epsilon": requested.epsilon,
+                "momentum": requested.momentum,
+                "training": requested.mode == "training",
+            },
+            "center": case.center,
+            "scale": case.scale,
+            "batches": case.batches,
+            "inference": case.batches > case.steps,
+        },
+    }
+
+
+def _opened(path: Path, described: dict[str, Any]) -> Any:
+    """A tensor that a worker wrote, at the place that it was told to; raises ValueError if it is not as described."""
+    shape = [int(length) for length in described["shape"]]
+    if min(shape, default=0) < 0:
+        raise ValueError(f"a shape of {shape}")
+    return wire.open_tensor({"path": str(path), "dtype": str(described["dtype"]), "shape": shape}, "r")
