@@ -6,13 +6,17 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import psutil
 
 MARK = "BNCHECK_WORKER"
 """The environment variable by which what a worker started is recognized, wherever in the process tree it went."""
+
+
+LOOKS = 50
 
 
 def new_mark() -> str:
@@ -27,9 +31,22 @@ def end(process: subprocess.Popen[bytes], mark: str) -> None:
     with contextlib.suppress(OSError):
         process.kill()
     process.wait()
-    for other in (*doomed, *_marked(mark)):
+    _kill(doomed)
+    # What is being started at this moment may not bear the mark yet: look until nothing is found, and once more.
+    quiet = len(doomed) <= 1
+    for _ in range(LOOKS):
+        found = list(_marked(mark))
+        _kill(found)
+        if quiet and not found:
+            return
+        quiet = not found
+        time.sleep(0.02)
+
+
+def _kill(processes: Iterable[psutil.Process]) -> None:
+    for process in processes:
         with contextlib.suppress(psutil.Error):
-            other.kill()
+            process.kill()
 
 
 def is_running(pid: int) -> bool:
