@@ -68,8 +68,8 @@ def read(path: Path) -> Document:
 
 
 def _journal(text: str) -> Document:
-    # What follows the last line break is a line that was not finished.
-    first, *lines = text[: text.rfind("\n") + 1].splitlines() or [""]
+    # What follows the last line break is a line that was not finished. A string may hold other line separators.
+    first, *lines = text.split("\n")[:-1] or [""]
     beginning = parse(first)
     implementations, results, gpu = [], [], None
     for number, line in enumerate(lines, start=2):

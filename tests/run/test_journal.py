@@ -54,6 +54,15 @@ def test_what_was_written_is_read_as_cut_short(tmp_path: Path, beginning: Docume
     assert not partial(path).exists()
 
 
+def test_line_separators_within_a_text_do_not_end_a_line(tmp_path: Path, beginning: Document) -> None:
+    journal = Journal(tmp_path / "r.json", beginning)
+    words = "one\u2028two\u0085three\x0cfour\nfive"
+    journal.add(result(1).model_copy(update={"error": words}))
+    (found,) = read(partial(tmp_path / "r.json")).results
+    assert found.error == words
+    journal.remove()
+
+
 def test_a_journal_cut_anywhere_is_read_up_to_its_last_whole_line(tmp_path: Path, beginning: Document) -> None:
     path = tmp_path / "results.json"
     journal = Journal(path, beginning)
