@@ -141,6 +141,6 @@ def _listed(recipe: Any, folder: Path | None) -> Tensor:
         return start + step * np.arange(np.ceil((stop - start) / step), dtype=np.float64)
     if isinstance(recipe, File):
         assert folder is not None  # the rules refuse such a case
-        array: Tensor = np.load(folder / recipe.file, mmap_mode="r", allow_pickle=False)
+        array: Tensor = np.lib.format.open_memmap(folder / recipe.file, mode="r")
         return array.reshape(-1)
     return np.asarray(recipe, dtype=np.float64).reshape(-1)

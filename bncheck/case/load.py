@@ -44,7 +44,7 @@ def load(paths: Sequence[Path], *, max_elements: int = MAX_ELEMENTS) -> list[Loa
     """
     problems: list[Problem] = []
     cases: list[LoadedCase] = []
-    seen: dict[Path, Path] = {}
+    seen: set[Path] = set()
     for argument in paths:
         if not argument.exists():
             problems.append(Problem(argument, 1, 1, "does not exist; name a case file or a folder of them"))
@@ -59,7 +59,7 @@ def load(paths: Sequence[Path], *, max_elements: int = MAX_ELEMENTS) -> list[Loa
                 continue
             if (real := file.resolve()) in seen:
                 continue
-            seen[real] = file
+            seen.add(real)
             loaded, found = load_file(file, name_of(file, argument), max_elements=max_elements)
             cases += loaded
             problems += found

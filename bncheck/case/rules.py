@@ -197,14 +197,13 @@ def values(recipe: Any, channels: Channels, batches: int, folder: Path | None) -
                 f"write for example `arange: [0, {total}]`"
             )
             return [Broken(message, ("arange",))]
+        return []
     if name == "file":
         return [Broken(message, ("file",)) for message in _file(inner, folder, allowed, fits)]
     if name == "relu":
         return [Broken(b.message, ("relu", *b.at)) for b in values(inner, channels, batches, folder)]
     if name == "dropout":
         return [Broken(b.message, ("dropout", "of", *b.at)) for b in values(inner.of, channels, batches, folder)]
-    if name == "arange":
-        return []
     arguments: dict[tuple[str, ...], Any] = {(name,): inner}
     if name in ("normal", "uniform"):
         arguments = {(name, key): getattr(inner, key) for key in type(inner).model_fields}
@@ -247,10 +246,10 @@ def _file(name: str, folder: Path | None, allowed: Sequence[tuple[int, ...]], fi
         return [f"{label} cannot be read as a .npy file of numbers; save it with numpy.save"]
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
         return [f"{label} does not hold one array of real numbers; save one with numpy.save"]
-    if not np.isfinite(array).all():
-        return [f"{label} holds NaN or infinity; save finite numbers"]
     if array.shape not in allowed:
         return [f"{label} has shape {list(array.shape)}; it should be {fits}"]
+    if not np.isfinite(array).all():  # last, since it reads the whole file
+        return [f"{label} holds NaN or infinity; save finite numbers"]
     return []
 
 

@@ -87,11 +87,8 @@ def judge(question: Question, returned: Mapping[str, Tensor]) -> Judgement:
     if absent:
         judgement.notes.append(f"has no {', '.join(absent)}")
     if not checked:
-        judgement.verdict, judgement.reason = (
-            "unsupported",
-            f"it has no {', '.join(absent)}, and nothing else is checked",
-        )
-        return judgement
+        reason = f"it has no {', '.join(absent)}, and nothing else is checked"
+        return Judgement("unsupported", judgement.notes, reason=reason)
     requested = _Expectation.of(question, case.requested)
     documented = _Expectation.of(question, reading.semantics(case.requested)) if reading.facts else requested
     if requested.weak(checked):

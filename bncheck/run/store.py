@@ -29,13 +29,17 @@ MAPPED = 1 << 20
 
 
 class Prepared:
-    """One case with its tensors, and the reference under any reading, each computed once."""
+    """One case with its tensors, and the reference under any reading, each computed once.
+
+    ``bytes`` is what the tensors take, 0 until they are made.
+    """
 
     def __init__(self, loaded: LoadedCase, folder: Path) -> None:
         self.loaded = loaded
         self.described: dict[str, dict[str, Any]] = {}
         self.folder = folder
         self.users = 0
+        self.bytes = 0
         self._lock = threading.Lock()
         self._references: dict[Semantics, Reference] = {}
         self._statistics: dict[tuple[int, tuple[int, ...]], Statistics] = {}
@@ -49,14 +53,8 @@ class Prepared:
             if name not in self.described:
                 self.described[name] = wire.write_tensor(tensor, str(self.folder / name))
             tensor.flags.writeable = False
+        self.bytes = sum(tensor.nbytes for tensor in named.values())
         return made
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of the tensors made so far."""
-        if "inputs" not in vars(self):
-            return 0
-        return sum(t.nbytes for t in (*self.inputs.batches, *self.inputs.parameters.values()))
 
     def _allocate(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
         if math.prod(shape) * dtype.itemsize < MAPPED:
