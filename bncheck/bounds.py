@@ -50,16 +50,21 @@ term, by a factor of 30 at N = 32 and |m| = 300*sigma.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from bncheck.doubledouble import Array
 from bncheck.formats import Format
-from bncheck.reference import Normalization, Reference, Step
+from bncheck.reference import Normalization, Reference, Statistics, Step
+from bncheck.semantics import Estimator, Precision
 
 WEAK = 0.1
 """Beyond this part of a deviation (or of the variance) the bound itself is so wide that it judges little."""
 
+
+SUMMED = 16
+"""Values in a sum of those who compute in a narrower format, and accumulate in a wider one."""
 
 MOST = 0.9
 """The part of v + epsilon that its error may be; beyond it, next to nothing may be left of a variance."""
@@ -78,13 +83,16 @@ class Rounding:
     largest: float
 
     @classmethod
-    def of(cls, dtype: str) -> Rounding:
-        """Of a dtype by name: float16 and bfloat16 are computed in float32 and stored in 16 bits."""
+    def of(cls, dtype: str, precision: Precision = "wide") -> Rounding:
+        """Of a dtype by name: float16 and bfloat16 are computed in float32 and stored in 16 bits; ``precision`` may
+        name a narrower format for the arithmetic."""
         stored = Format.of(dtype)
-        if dtype in ("float16", "bfloat16"):
-            inside = Format.of("float32")
-            return cls(inside.roundoff, stored.roundoff, stored.subnormal / 2, inside.smallest, inside.largest)
-        return cls(stored.roundoff, 0.0, 0.0, stored.smallest, stored.largest)
+        inside = Format.of("float32") if dtype in ("float16", "bfloat16") else stored
+        if precision in ("float32", "float16", "bfloat16"):
+            inside = Format.of(precision)
+        if inside == stored:
+            return cls(stored.roundoff, 0.0, 0.0, stored.smallest, stored.largest)
+        return cls(inside.roundoff, stored.roundoff, stored.subnormal / 2, inside.smallest, inside.largest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,33 +123,101 @@ class Errors:
     variance: Array
 
 
-@dataclass(frozen=True, eq=False)
 class Bounds:
-    """One bound for each tensor of a case."""
+    """The bounds of a case under one reading: x has ``dtype``, parameters and statistics ``statistics_dtype``."""
 
-    output: OutputBound
-    inference: OutputBound
-    moving: Errors
+    def __init__(self, reference: Reference, dtype: str, statistics_dtype: str) -> None:
+        self._reference, semantics = reference, reference.semantics
+        self._rounding = Rounding.of(dtype, semantics.precision)
+        self._narrow = semantics.precision == "narrow"
+        # Who computes in a narrower format is taken to sum in a wider one: else next to nothing would be bounded.
+        values = reference.channels.values
+        self._summed = values if semantics.precision in ("wide", "narrow") else min(values, SUMMED)
+        with np.errstate(all="ignore"):
+            none = np.zeros(reference.along.count)
+            self._moving = [Errors(none, none)]
+            for step in reference.steps:
+                self._moving.append(self._after(step, self._moving[-1], statistics_dtype))
+
+    @property
+    def moving(self) -> Errors:
+        """Of the moving statistics that are left at the end."""
+        return self._moving[-1]
+
+    @cached_property
+    def output(self) -> OutputBound:
+        """Of the application to the last batch, as a whole."""
+        return self.of(self._reference.output, self.used)
+
+    @cached_property
+    def inference(self) -> OutputBound:
+        """Of the application, in inference, of what is left at the end, as a whole."""
+        return self.of(self._reference.inference, self._read(self.moving, self._reference.moving, batch=False))
+
+    @cached_property
+    def used(self) -> Errors:
+        """Of the statistics that normalize the last batch, which have the channels that these have."""
+        statistics, batch, steps_before = self._reference.used
+        errors = self._batch(self._reference.steps[-1]) if batch else self._moving[steps_before]
+        return self._read(errors, statistics, batch=batch)
+
+    def of(self, applied: Normalization, errors: Errors) -> OutputBound:
+        """Of any application of statistics that may be off by ``errors``."""
+        with np.errstate(all="ignore"):
+            return _output_bound(applied, errors, self._rounding, self._narrow)
+
+    def _batch(self, step: Step) -> Errors:
+        return _batch_errors(step.batch.mean.hi, step.batch.variance.hi, self._summed, self._rounding)
+
+    def _read(self, errors: Errors, statistics: Statistics, *, batch: bool) -> Errors:
+        """What errors of the statistics are in the words in which they are read."""
+        semantics, variance = self._reference.semantics, errors.variance
+        with np.errstate(all="ignore"):
+            if batch and semantics.batch_variance == "unbiased":
+                variance = variance * _widened("unbiased", self._reference.channels.values)
+            if semantics.taken == "deviation":
+                variance = variance / (2 * np.sqrt(statistics.variance.hi))
+            elif semantics.taken == "square":
+                variance = 2 * statistics.variance.hi * variance
+        return (
+            Errors(variance, errors.mean)
+            if semantics.exchange == "mean and variance"
+            else Errors(errors.mean, variance)
+        )
+
+    def _after(self, step: Step, before: Errors, statistics_dtype: str) -> Errors:
+        """Of the moving statistics after a step, where those before it may be off by ``before``."""
+        reference, semantics = self._reference, self._reference.semantics
+        if semantics.updates == "none":
+            return before
+        stored = Rounding.of(statistics_dtype)
+        old_weight = step.weight_of_old.hi
+        batch = self._batch(step)
+        mean, variance = batch.mean, batch.variance * _widened(semantics.moving_variance, reference.channels.values)
+        if reference.channels != reference.along:
+            mean, variance = (reference.channels.laid(e, reference.along) for e in (mean, variance))
+        if semantics.updates in ("crossed", "exchanged"):
+            mean, variance = variance, mean
+        if semantics.updates == "exchanged":
+            before = Errors(before.variance, before.mean)
+
+        def error(before: Array, batch: Array, old: Array, entered: Array, after: Array) -> Array:
+            touched = np.abs(old) + np.abs(entered)
+            rounding = self._rounding
+            off = old_weight * before + (1 - old_weight) * batch + 3 * rounding.arithmetic * touched + rounding.flushed
+            if self._narrow:
+                off = off + 3 * stored.result * touched
+            return (1 + stored.result) * off + stored.result * np.abs(after) + stored.spacing
+
+        return Errors(
+            error(before.mean, mean, step.before.mean.hi, step.entered.mean.hi, step.after.mean.hi),
+            error(before.variance, variance, step.before.variance.hi, step.entered.variance.hi, step.after.variance.hi),
+        )
 
 
-def bounds(reference: Reference, dtype: str, statistics_dtype: str) -> Bounds:
-    """The bounds of a case: x has ``dtype``, parameters and statistics are held in ``statistics_dtype``."""
-    inside = Rounding.of(dtype)
-    narrow = reference.semantics.precision == "narrow"
-    with np.errstate(all="ignore"):
-        moving = [Errors(np.zeros(reference.channels.count), np.zeros(reference.channels.count))]
-        for step in reference.steps:
-            moving.append(_moving_errors(step, reference.channels.values, inside, statistics_dtype, moving[-1], narrow))
-
-        def output_bound(applied: Normalization) -> OutputBound:
-            if applied.batch:
-                batch = reference.steps[-1].batch
-                errors = _batch_errors(batch.mean.hi, batch.variance.hi, applied.channels.values, inside)
-            else:
-                errors = moving[applied.steps_before]
-            return _output_bound(applied, errors, inside, narrow)
-
-        return Bounds(output_bound(reference.output), output_bound(reference.inference), moving[-1])
+def _widened(estimator: Estimator, values: int) -> float:
+    """By how much an estimator multiplies a biased variance, and with it its error."""
+    return 1.0 if estimator == "biased" else values / max(values - 1, 1)
 
 
 def _batch_errors(mean: Array, variance: Array, values: int, rounding: Rounding) -> Errors:
@@ -157,42 +233,14 @@ def _batch_errors(mean: Array, variance: Array, values: int, rounding: Rounding)
     )
 
 
-def _moving_errors(
-    step: Step, values: int, rounding: Rounding, statistics_dtype: str, before: Errors, narrow: bool
-) -> Errors:
-    stored = Rounding.of(statistics_dtype)
-    old_weight = step.weight_of_old.hi
-    batch = _batch_errors(step.batch.mean.hi, step.batch.variance.hi, values, rounding)
-    widened = step.entered.variance.hi / step.batch.variance.hi
-    widened = np.where(np.isfinite(widened), widened, 1.0)
-
-    def error(before: Array, batch: Array, old: Array, entered: Array, after: Array) -> Array:
-        touched = np.abs(old) + np.abs(entered)
-        off = old_weight * before + (1 - old_weight) * batch + 3 * rounding.arithmetic * touched + rounding.flushed
-        if narrow:
-            off = off + 3 * stored.result * touched
-        return (1 + stored.result) * off + stored.result * np.abs(after) + stored.spacing
-
-    return Errors(
-        error(before.mean, batch.mean, step.before.mean.hi, step.entered.mean.hi, step.after.mean.hi),
-        error(
-            before.variance,
-            batch.variance * widened,
-            step.before.variance.hi,
-            step.entered.variance.hi,
-            step.after.variance.hi,
-        ),
-    )
-
-
 def _output_bound(applied: Normalization, errors: Errors, rounding: Rounding, narrow: bool) -> OutputBound:
     u = rounding.arithmetic
     scale, beta = np.abs(applied.scale.hi), np.abs(applied.beta.hi)
     at_mean = np.abs(applied.mean.hi) * scale
     shift = np.abs(applied.beta.hi - applied.mean.hi * applied.scale.hi)
-    spread = applied.variance.hi + applied.epsilon
+    weight = applied.weight_of_variance
     off = errors.variance + (2 * rounding.spacing if narrow else 0.0)  # v and epsilon, held in 16 bits, may underflow
-    rho = np.minimum(np.where(off == 0, 0.0, off / spread), MOST)
+    rho = np.minimum(np.where(off == 0, 0.0, off * weight), MOST)
     slope = 10 * u + np.expm1(-0.5 * np.log1p(-rho))  # 1/sqrt(1 - rho) - 1
     drift = scale * errors.mean / np.sqrt(1 - rho)  # a wrong mean is multiplied by the scale that was used
     floor = u * (2 * at_mean + shift + beta) + drift + rounding.flushed * (2 * scale + 4)
@@ -201,5 +249,5 @@ def _output_bound(applied: Normalization, errors: Errors, rounding: Rounding, na
         slope = slope + 5.5 * rounding.result
         floor = floor + rounding.result * (3 * at_mean + shift) + rounding.spacing * (2 * scale + 4)
     grown = 1 + rounding.result
-    mean_error = np.where(errors.mean == 0, 0.0, errors.mean / np.sqrt(spread))
+    mean_error = np.where(errors.mean == 0, 0.0, errors.mean / applied.divisor.hi)
     return OutputBound(grown * slope, grown * floor + rounding.spacing, rounding.result, mean_error, rho)

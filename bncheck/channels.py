@@ -70,6 +70,16 @@ class Channels:
         """One number a channel, shaped to broadcast against the merged tensor."""
         return statistic.reshape([d if kept else 1 for kept, d in self._groups])
 
+    def laid(self, statistic: NDArray[Any], along: Channels) -> NDArray[Any]:
+        """One number a channel, flat, as one a channel of ``along``: averaged over the axes that ``along`` has not,
+        repeated on those that it has besides."""
+        if statistic.ndim == 0:
+            return statistic
+        full = statistic.reshape([d if a in self.kept else 1 for a, d in enumerate(self.shape)])
+        full = full.mean(axis=tuple(a for a in self.kept if a not in along.kept), keepdims=True)
+        lengths = [d if a in along.kept else 1 for a, d in enumerate(self.shape)]
+        return np.broadcast_to(full, lengths).reshape(-1)
+
     def of(self, index: Index) -> Index:
         """The part of a spread statistic that belongs to a block."""
         return tuple(s if kept else slice(None) for s, (kept, _) in zip(index, self._groups, strict=True))

@@ -95,6 +95,11 @@ class DoubleDouble:
         correction = np.divide(rest.hi, 2.0 * root, out=np.zeros_like(root), where=root != 0)
         return self._settled(root, correction, root)
 
+    def maximum(self, other: DoubleDouble) -> DoubleDouble:
+        """The larger of each two."""
+        larger = self.hi >= other.hi
+        return type(self)(np.where(larger, self.hi, other.hi), np.where(larger, self.lo, other.lo))
+
     def sum(self, axes: Sequence[int]) -> DoubleDouble:
         """The sum over ``axes``, which stay as axes of length 1; added pairwise, each addition to 100 bits."""
         total = self
@@ -118,3 +123,38 @@ class DoubleDouble:
 
     def reshape(self, shape: Sequence[int]) -> DoubleDouble:
         return DoubleDouble(self.hi.reshape(shape), self.lo.reshape(shape))
+
+
+_NOTHING = np.zeros(())
+
+
+class Plain(DoubleDouble):
+    """Plain float64 in the same clothes, for the thousands of trials of a search that 100 bits would make slow."""
+
+    @classmethod
+    def of(cls, value: Any) -> Plain:
+        return cls(np.asarray(value, dtype=np.float64), _NOTHING)
+
+    def __add__(self, other: DoubleDouble) -> Plain:
+        return Plain(self.hi + other.hi, _NOTHING)
+
+    def __neg__(self) -> Plain:
+        return Plain(-self.hi, _NOTHING)
+
+    def __mul__(self, other: DoubleDouble) -> Plain:
+        return Plain(self.hi * other.hi, _NOTHING)
+
+    def __truediv__(self, other: DoubleDouble) -> Plain:
+        return Plain(self.hi / other.hi, _NOTHING)
+
+    def sqrt(self) -> Plain:
+        return Plain(np.sqrt(self.hi), _NOTHING)
+
+    def maximum(self, other: DoubleDouble) -> Plain:
+        return Plain(np.maximum(self.hi, other.hi), _NOTHING)
+
+    def __getitem__(self, index: Any) -> Plain:
+        return Plain(self.hi[index], _NOTHING)
+
+    def reshape(self, shape: Sequence[int]) -> Plain:
+        return Plain(self.hi.reshape(shape), _NOTHING)

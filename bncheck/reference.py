@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,7 +21,8 @@ from numpy.typing import NDArray
 
 from bncheck.channels import Channels, Index
 from bncheck.doubledouble import Array, DoubleDouble
-from bncheck.semantics import Estimator, Semantics
+from bncheck.placement import divisor, weight_of_variance
+from bncheck.semantics import Estimator, Placement, Semantics
 
 Tensor = NDArray[Any]
 T = TypeVar("T")
@@ -52,7 +54,10 @@ class Statistics:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One training step: the batch's statistics, what entered the moving ones, and those before and after."""
+    """One training step: the batch's statistics, what entered the moving ones, and those before and after.
+
+    ``before`` and ``entered`` are what is blended into each of the two, whichever they are of.
+    """
 
     batch: Statistics
     weight_of_old: DoubleDouble
@@ -65,8 +70,9 @@ class Step:
 class Normalization:
     """What one application does to each channel: ``(x - mean)*scale + beta``.
 
-    ``scale`` is ``gamma/sqrt(variance + epsilon)``. ``batch``: mean and variance are those of the batch itself;
-    ``steps_before`` is how many training steps have gone into the moving statistics that it uses otherwise.
+    ``scale`` is ``gamma/divisor``, and the divisor ``sqrt(variance + epsilon)`` unless epsilon is placed elsewhere.
+    ``batch``: mean and variance are those of the batch itself; ``steps_before`` is how many training steps have gone
+    into the moving statistics that it uses otherwise.
     """
 
     channels: Channels
@@ -75,10 +81,12 @@ class Normalization:
     epsilon: float
     gamma: DoubleDouble
     beta: DoubleDouble
+    divisor: DoubleDouble
     scale: DoubleDouble
     batch: bool
     steps_before: int
     precise: bool
+    placement: Placement = "inside"
 
     def at(self, block: Tensor, where: Index) -> tuple[Array, Array, Array | None]:
         """``(x - mean)*scale``, the output, and what its float64 leaves over (None where that is negligible)."""
@@ -104,17 +112,62 @@ class Normalization:
                 result[index] = self.at(view[index], self.channels.of(index))[1]
         return result.reshape(tensor.shape)
 
+    @property
+    def weight_of_variance(self) -> Array:
+        """By how much of itself the divisor's square changes for a change of the variance by 1."""
+        return weight_of_variance(self.variance.hi, self.epsilon, self.placement)
+
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What a case's tensors should be under one reading."""
+    """What a case's tensors should be under one reading.
+
+    ``channels`` are those of the statistics, ``parameters`` lie along ``along``. An output can be had of it as a whole
+    where these are the same axes; element by element (`normalize`) always.
+    """
 
     semantics: Semantics
     channels: Channels
+    along: Channels
+    parameters: Parameters
     steps: tuple[Step, ...]
     moving: Statistics
-    output: Normalization
-    inference: Normalization
+    precise: bool
+
+    @cached_property
+    def output(self) -> Normalization:
+        """The application to the last batch."""
+        used, batch, steps_before = self.used
+        return self._whole(used, batch=batch, steps_before=steps_before)
+
+    @cached_property
+    def inference(self) -> Normalization:
+        """The application, in inference, of the moving statistics that are left at the end."""
+        return self._whole(self.moving, batch=False, steps_before=len(self.steps))
+
+    @property
+    def used(self) -> tuple[Statistics, bool, int]:
+        """The statistics that normalize the last batch; whether they are its own (and have ``channels``, all others
+        ``along``); and the number of steps that have gone into them otherwise."""
+        if self.semantics.normalizes_by == "batch":
+            return self.steps[-1].batch, True, len(self.steps) - 1
+        if self.semantics.normalizes_by == "updated" or not self.steps:
+            return self.moving, False, len(self.steps)
+        return self.steps[-1].before, False, len(self.steps) - 1
+
+    def _whole(self, used: Statistics, *, batch: bool, steps_before: int) -> Normalization:
+        assert not batch or self.channels == self.along
+        with np.errstate(all="ignore"):
+            return normalize(
+                self.semantics,
+                used,
+                self.parameters,
+                self.along,
+                values=self.channels.values,
+                batch=batch,
+                steps_before=steps_before,
+                precise=self.precise,
+            )
 
 
 def evaluate(
@@ -126,59 +179,110 @@ def evaluate(
     """Apply batch normalization as ``semantics`` reads it: a training step on each batch, or inference on the first.
 
     ``batches`` are the tensors of all steps, each of one shape and dtype; in training, ``output`` is the last step's.
-    ``inference`` is the application, in inference, of the moving statistics that are left at the end. Statistics that
-    are not finite (an empty batch, an infinity in a channel) come out as NaN or infinity, as IEEE 754 has them.
-    ``statistics`` is `batch_statistics`, or a function that remembers what it found.
+    Statistics that are not finite (an empty batch, an infinity in a channel) come out as NaN or infinity, as IEEE 754
+    has them. ``statistics`` is `batch_statistics`, or a function that remembers what it found.
     """
     statistics = statistics or batch_statistics
     first = batches[0]
-    channels = Channels(first.shape, semantics.kept)
-    precise = first.dtype == np.float64
-    ones, zeros = DoubleDouble.of(np.ones(channels.count)), DoubleDouble.of(np.zeros(channels.count))
-    gamma = parameters.gamma if semantics.scale else ones
-    beta = parameters.beta if semantics.center else zeros
-
-    def normalization(used: Statistics, *, batch: bool, steps_before: int) -> Normalization:
-        variance = used.variance
-        if batch and semantics.batch_variance == "unbiased":
-            variance = _estimate(variance, "unbiased", channels.values)
-        scale = gamma / (variance + DoubleDouble.of(semantics.epsilon)).sqrt()
-        return Normalization(
-            channels, used.mean, variance, semantics.epsilon, gamma, beta, scale, batch, steps_before, precise
-        )
-
+    shape = first.shape if semantics.order is None else tuple(first.shape[a] for a in semantics.order)
+    channels = Channels(shape, semantics.kept)
+    along = channels if semantics.along is None else Channels(shape, semantics.along)
     with np.errstate(all="ignore"):
         moving = Statistics(parameters.moving_mean, parameters.moving_variance)
         steps: list[Step] = []
-        if semantics.mode == "training":
+        if semantics.updates != "none" or semantics.normalizes_by == "batch" or semantics.mode == "training":
             for number, batch in enumerate(batches, start=1):
-                found = statistics(batch, channels)
-                weight = _weight_of_old(semantics, number)
-                entered = Statistics(found.mean, _estimate(found.variance, semantics.moving_variance, channels.values))
-                after = Statistics(
-                    _blend(weight, moving.mean, entered.mean), _blend(weight, moving.variance, entered.variance)
-                )
-                steps.append(Step(found, weight, entered, moving, after))
-                moving = after
-        inference = normalization(moving, batch=False, steps_before=len(steps))
-        output = normalization(steps[-1].batch, batch=True, steps_before=len(steps) - 1) if steps else inference
-        return Reference(semantics, channels, tuple(steps), moving, output, inference)
+                step = _step(semantics, number, statistics(batch, channels), moving, channels, along)
+                steps.append(step)
+                moving = step.after
+        return Reference(semantics, channels, along, parameters, tuple(steps), moving, first.dtype == np.float64)
 
 
-def _weight_of_old(semantics: Semantics, number: int) -> DoubleDouble:
+def normalize(
+    semantics: Semantics,
+    used: Statistics,
+    parameters: Parameters,
+    channels: Channels,
+    *,
+    values: int,
+    batch: bool,
+    steps_before: int,
+    precise: bool,
+) -> Normalization:
+    """The application of statistics and parameters, entry by entry: both have one for each of ``channels``.
+
+    ``values``: how many each statistic averages, which the unbiased variance asks for.
+    """
+    number = type(used.variance).of
+    gamma, beta, mean, variance = parameters.gamma, parameters.beta, used.mean, used.variance
+    if semantics.exchange == "gamma and beta":
+        gamma, beta = beta, gamma
+    if semantics.exchange == "mean and variance":
+        mean, variance = variance, mean
+    if semantics.gamma_offset:
+        gamma = gamma + number(semantics.gamma_offset)
+    gamma = gamma if semantics.scale else number(np.ones(channels.count))
+    beta = beta if semantics.center else number(np.zeros(channels.count))
+    if batch:
+        variance = _estimate(variance, semantics.batch_variance, values)
+    if semantics.taken != "variance":
+        variance = variance.sqrt() if semantics.taken == "deviation" else variance * variance
+    by = divisor(variance, semantics.epsilon, semantics.placement)
+    return Normalization(
+        channels,
+        mean,
+        variance,
+        semantics.epsilon,
+        gamma,
+        beta,
+        by,
+        gamma / by,
+        batch,
+        steps_before,
+        precise,
+        semantics.placement,
+    )
+
+
+def _step(
+    semantics: Semantics, number: int, batch: Statistics, before: Statistics, channels: Channels, along: Channels
+) -> Step:
+    weight = _weight_of_old(semantics, number, type(batch.mean))
+    entered = Statistics(batch.mean, _estimate(batch.variance, semantics.moving_variance, channels.values))
+    if channels != along:
+        entered = Statistics(_laid(entered.mean, channels, along), _laid(entered.variance, channels, along))
+    if semantics.updates in ("crossed", "exchanged"):
+        entered = Statistics(entered.variance, entered.mean)
+    if semantics.updates == "exchanged":
+        before = Statistics(before.variance, before.mean)
+    if semantics.updates == "none":
+        return Step(batch, type(batch.mean).of(1.0), entered, before, before)
+    after = Statistics(_blend(weight, before.mean, entered.mean), _blend(weight, before.variance, entered.variance))
+    return Step(batch, weight, entered, before, after)
+
+
+def _weight_of_old(semantics: Semantics, number: int, kind: type[DoubleDouble]) -> DoubleDouble:
     if semantics.momentum == "cumulative":
-        return DoubleDouble.of(number - 1) / DoubleDouble.of(number)
-    return DoubleDouble.of(semantics.momentum)
+        weight = kind.of(number - 1) / kind.of(number)
+    else:
+        weight = kind.of(semantics.momentum)
+    return weight * weight if semantics.updates == "twice" else weight
 
 
 def _blend(weight: DoubleDouble, old: DoubleDouble, new: DoubleDouble) -> DoubleDouble:
-    return weight * old + (DoubleDouble.of(1.0) - weight) * new
+    return weight * old + (type(weight).of(1.0) - weight) * new
 
 
 def _estimate(biased: DoubleDouble, estimator: Estimator, values: int) -> DoubleDouble:
     if estimator == "biased":
         return biased
-    return biased * DoubleDouble.of(values) / DoubleDouble.of(max(values - 1, 1))
+    number = type(biased).of
+    return biased * number(values) / number(max(values - 1, 1))
+
+
+def _laid(statistic: DoubleDouble, channels: Channels, along: Channels) -> DoubleDouble:
+    """A statistic of ``channels`` as one of ``along``: averaged over axes that are too many, repeated on missing."""
+    return type(statistic)(channels.laid(statistic.hi, along), channels.laid(statistic.lo, along))
 
 
 def batch_statistics(tensor: Tensor, channels: Channels) -> Statistics:

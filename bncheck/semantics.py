@@ -8,9 +8,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 Mode = Literal["training", "inference"]
+Placement = Literal["inside", "outside", "floor"]
 Estimator = Literal["biased", "unbiased"]
-Precision = Literal["wide", "narrow"]
 Momentum = float | Literal["cumulative"]
+NormalizedBy = Literal["batch", "moving", "updated"]
+Update = Literal["once", "none", "twice", "crossed", "exchanged"]
+Exchange = Literal["none", "gamma and beta", "mean and variance"]
+Taken = Literal["variance", "deviation", "square"]
+Precision = Literal["wide", "narrow", "float32", "float16", "bfloat16"]
 
 EPSILON = 1e-3
 """Keras's default epsilon: what ``epsilon: default`` requests."""
@@ -26,24 +31,44 @@ MODE: Mode = "inference"
 class Semantics:
     """How ``y = gamma * (x - mean) / sqrt(variance + epsilon) + beta`` is to be read.
 
+    Every field has a value that a case can request, and others that wrong implementations are known by.
+
     ``kept``
         the axes that keep their own statistics (Keras's ``axis``), sorted, non-negative; all others are averaged over.
+    ``along``
+        the axes that parameters and moving statistics lie along, where those are not the kept ones: statistics are
+        then averaged over the axes that are too many, and repeated along those that are missing.
+    ``order``
+        the axes in the order in which the tensor's memory is taken to be (a tensor NHWC in memory that is read as
+        NCHW), where that is not their own; ``kept`` counts axes of that order.
     ``mode``
         ``training`` normalizes by the batch's statistics and updates the moving ones; ``inference`` normalizes by the
         moving statistics and leaves them alone.
-    ``epsilon``
-        added to the variance, inside the square root.
+    ``normalized_by``, ``update``
+        what normalizes, and what becomes of the moving statistics, where that is not as the mode has it. ``updated``:
+        the moving statistics after the step; ``twice``: the same batch enters two times; ``crossed``: the batch's
+        variance enters the moving mean, and its mean the moving variance; ``exchanged``: each is stored as the other.
+    ``epsilon``, ``placement``
+        added to the variance inside the square root; ``outside``, added to the root; or, as a ``floor``, the least that
+        a variance is taken to be.
     ``momentum``
         the weight of the old moving statistic, ``new = momentum*old + (1 - momentum)*batch``; ``cumulative`` is the
         plain average over all steps so far (PyTorch's ``momentum=None``).
     ``center``, ``scale``
         whether beta is added, whether gamma multiplies.
+    ``gamma_offset``
+        what is added to gamma (1 in implementations that store gamma - 1).
+    ``exchange``
+        which two are taken for each other.
+    ``taken``
+        what stands for the variance that normalizes: its root, or its square where a variance is taken for a deviation.
     ``batch_variance``, ``moving_variance``
         the estimator that normalizes a training batch, and the one that enters the moving variance: ``biased`` divides
         by N, ``unbiased`` by max(N - 1, 1).
     ``precision``
-        where 16-bit tensors are rounded. ``wide``: arithmetic in float32, each result rounded once. ``narrow``:
-        scale, shift or statistics are themselves held in the tensor's dtype.
+        where tensors are rounded. ``wide``: arithmetic in float32 or in a wider dtype of the tensor's own, each result
+        rounded once. ``narrow``: scale, shift or statistics of a 16-bit tensor are themselves held in its dtype. A
+        format: all arithmetic is done in that narrower one.
     """
 
     kept: tuple[int, ...]
@@ -55,3 +80,21 @@ class Semantics:
     batch_variance: Estimator = "biased"
     moving_variance: Estimator = "biased"
     precision: Precision = "wide"
+    along: tuple[int, ...] | None = None
+    order: tuple[int, ...] | None = None
+    normalized_by: NormalizedBy | None = None
+    update: Update | None = None
+    placement: Placement = "inside"
+    gamma_offset: float = 0.0
+    exchange: Exchange = "none"
+    taken: Taken = "variance"
+
+    @property
+    def normalizes_by(self) -> NormalizedBy:
+        """Which statistics normalize."""
+        return self.normalized_by or ("batch" if self.mode == "training" else "moving")
+
+    @property
+    def updates(self) -> Update:
+        """What becomes of the moving statistics at each step."""
+        return self.update or ("once" if self.mode == "training" else "none")

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bncheck.bounds import Bounds, Errors, Rounding, _batch_errors, bounds
+from bncheck.bounds import Bounds, Errors, Rounding, _batch_errors
 from bncheck.case import inputs
 from bncheck.case.model import Case
 from bncheck.channels import Channels
 from bncheck.doubledouble import DoubleDouble
 from bncheck.judge import compare
-from bncheck.reference import Normalization, Parameters, Reference, Statistics, Step, evaluate
+from bncheck.reference import Parameters, Reference, Statistics, Step, evaluate
 from bncheck.semantics import Semantics
 
 Array = np.ndarray
@@ -181,7 +181,7 @@ def ratios(
     """The largest error over its bound of each tensor that was found; the last batch is that of `inference`."""
     dtype = batches[0].dtype.name
     reference = evaluate(semantics, batches[:-1], parameters)
-    expected = expectations(reference, bounds(reference, dtype, dtype), batches[-2], batches[-1])
+    expected = expectations(reference, Bounds(reference, dtype, dtype), batches[-2], batches[-1])
     return {name: compare.compare(tensor, expected[name]).bound_ratio for name, tensor in found.items()}
 
 
@@ -248,7 +248,7 @@ def test_a_correctly_rounded_16_bit_result_is_just_within_its_bound(dtype: str, 
     x = case.steps[0]
     reference = evaluate(case.semantics, [x], case.exact)
     rounded = reference.output.output(x).astype(dtype)
-    expected = compare.of_output(reference.output, x, bounds(reference, dtype, dtype).output, None)
+    expected = compare.of_output(reference.output, x, Bounds(reference, dtype, dtype).output, None)
     assert compare.compare(rounded, expected).bound_ratio <= 1
     next_to_it = np.nextafter(rounded, np.asarray(np.inf, dtype))
     assert rounded.size < 100 or compare.compare(next_to_it, expected).bound_ratio > 1
@@ -261,7 +261,7 @@ def test_a_correctly_rounded_result_is_within_its_bound_where_float16_is_coarse(
     exact = Parameters(**{name: DoubleDouble.of([value]) for name, value in parameters.items()})
     reference = evaluate(Semantics(kept=(1,), mode="inference"), [x], exact)
     rounded = reference.output.output(x).astype(np.float16)
-    expected = compare.of_output(reference.output, x, bounds(reference, "float16", "float16").output, None)
+    expected = compare.of_output(reference.output, x, Bounds(reference, "float16", "float16").output, None)
     assert 0.9 < compare.compare(rounded, expected).bound_ratio <= 1
 
 
@@ -465,22 +465,9 @@ def summarized(
     if mode == "training":
         steps = (Step(statistics, DoubleDouble.of(0.0), entered=statistics, before=statistics, after=statistics),)
 
-    def applied(*, batch: bool) -> Normalization:
-        return Normalization(
-            channels,
-            statistics.mean,
-            statistics.variance,
-            epsilon,
-            gamma,
-            beta,
-            scale=gamma / (statistics.variance + DoubleDouble.of(epsilon)).sqrt(),
-            batch=batch,
-            steps_before=0 if batch else len(steps),
-            precise=False,
-        )
-
     semantics = Semantics(kept=(1,), mode=mode, epsilon=epsilon, momentum=0.0)
-    return Reference(semantics, channels, steps, statistics, applied(batch=bool(steps)), applied(batch=False))
+    parameters = Parameters(gamma, beta, statistics.mean, statistics.variance)
+    return Reference(semantics, channels, channels, parameters, steps, statistics, precise=False)
 
 
 @settings(deadline=None)
@@ -495,7 +482,7 @@ def test_two_numbers_a_channel_cover_all_terms_of_the_bound_and_no_more_than_twi
 ) -> None:
     """The five terms of the derivation, written out for one element, against what is applied to large tensors."""
     u, gamma, beta = 2.0**-24, 2.0, 3.0
-    limit = bounds(summarized(8, mean, variance, epsilon=epsilon, mode="inference"), "float32", "float32").output
+    limit = Bounds(summarized(8, mean, variance, epsilon=epsilon, mode="inference"), "float32", "float32").output
     scale = gamma / np.sqrt(variance + epsilon)
     scaled = (x - mean) * scale
     shift = beta - mean * scale
@@ -505,7 +492,7 @@ def test_two_numbers_a_channel_cover_all_terms_of_the_bound_and_no_more_than_twi
 
 
 def test_given_statistics_have_no_error_however_many_values_they_summarize() -> None:
-    few, many = (bounds(summarized(n, 10.0, 1.0, mode="inference"), "float32", "float32") for n in (8, 10**7))
+    few, many = (Bounds(summarized(n, 10.0, 1.0, mode="inference"), "float32", "float32") for n in (8, 10**7))
     for name in ("slope", "floor", "mean_error", "variance_error"):
         np.testing.assert_array_equal(getattr(few.output, name), getattr(many.output, name))
     np.testing.assert_array_equal([few.output.mean_error, few.output.variance_error], 0.0)
@@ -517,7 +504,7 @@ def test_given_statistics_have_no_error_however_many_values_they_summarize() -> 
 def test_what_the_batch_s_own_statistics_may_be_off_by_grows_with_how_many_values_they_summarize(
     distance: float,
 ) -> None:
-    few, many = (bounds(summarized(n, distance, 1.0), "float32", "float32") for n in (100, 10_000))
+    few, many = (Bounds(summarized(n, distance, 1.0), "float32", "float32") for n in (100, 10_000))
     assert (few.output.slope < many.output.slope).all()
     assert (few.output.floor < many.output.floor).all()
     assert (few.moving.mean < many.moving.mean).all()
@@ -528,7 +515,7 @@ def test_an_unbiased_moving_variance_may_be_off_by_as_much_more_as_it_is_larger(
     x = np.array([[1000], [1001]], np.float32)
     parameters = Parameters(*(DoubleDouble.of([value]) for value in (1.0, 0.0, 0.0, 0.0)))
     biased, unbiased = (
-        bounds(
+        Bounds(
             evaluate(Semantics((1,), "training", momentum=0.0, moving_variance=estimator), [x], parameters),
             "float32",
             "float32",
@@ -540,7 +527,7 @@ def test_an_unbiased_moving_variance_may_be_off_by_as_much_more_as_it_is_larger(
 
 def test_float64_is_held_to_float64_s_roundoff() -> None:
     reference = summarized(100, 3.0, 1.0)
-    narrow, wide = (bounds(reference, dtype, dtype) for dtype in ("float64", "float32"))
+    narrow, wide = (Bounds(reference, dtype, dtype) for dtype in ("float64", "float32"))
     for name in ("slope", "floor"):
         np.testing.assert_allclose(
             getattr(narrow.output, name), getattr(wide.output, name) * 2.0**-29, rtol=0.05, atol=0
@@ -567,7 +554,7 @@ def test_the_bound_is_weak_where_statistics_may_be_off_by_a_tenth(
 ) -> None:
     """A tenth of a deviation, or of the variance; where epsilon is far greater than the variance, of that."""
     reference = summarized(values, distance, 1.0, epsilon=epsilon, mode=mode)
-    assert bounds(reference, dtype, dtype).output.weak is weak
+    assert Bounds(reference, dtype, dtype).output.weak is weak
 
 
 @pytest.mark.parametrize("mode", ["training", "inference"])
@@ -575,6 +562,6 @@ def test_the_bound_is_weak_where_statistics_may_be_off_by_a_tenth(
 def test_the_bound_is_not_weak_on_small_cases_without_values(dtype: str, mode: str) -> None:
     case = discriminating(dtype, mode)
     made = inputs.make(case)
-    limits = bounds(evaluate(case.requested, made.batches, made.exact), dtype, dtype)
+    limits = Bounds(evaluate(case.requested, made.batches, made.exact), dtype, dtype)
     assert not limits.output.weak
     assert not limits.inference.weak

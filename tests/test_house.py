@@ -15,7 +15,7 @@ from bncheck import documented
 
 PACKAGE = Path(bncheck.__file__).parent
 
-MATHEMATICS = {"semantics", "causes", "doubledouble", "channels", "formats", "reference", "bounds"}
+MATHEMATICS = {"semantics", "causes", "doubledouble", "channels", "formats", "placement", "reference", "bounds"}
 
 MAY_IMPORT = {
     **dict.fromkeys(MATHEMATICS, MATHEMATICS),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from bncheck import channels as channels_module
 from bncheck import reference as reference_module
-from bncheck.bounds import bounds
+from bncheck.bounds import Bounds
 from bncheck.channels import Channels
 from bncheck.doubledouble import DoubleDouble
 from bncheck.judge import compare
@@ -120,7 +120,7 @@ def own_errors(
     semantics: Semantics, batches: Sequence[np.ndarray], extra: np.ndarray, parameters: dict[str, np.ndarray]
 ) -> dict[str, float]:
     reference = evaluate(semantics, batches, as_parameters(parameters))
-    limits = bounds(reference, batches[0].dtype.name, parameters["gamma"].dtype.name)
+    limits = Bounds(reference, batches[0].dtype.name, parameters["gamma"].dtype.name)
     true = exactly(semantics, batches, extra, parameters)
     shape, moving = reference.channels.statistic_shape, reference.moving
     return {

@@ -67,6 +67,7 @@ import numpy as np
 from bncheck.channels import Channels, Index
 from bncheck.doubledouble import Array
 from bncheck.formats import Format
+from bncheck.placement import variance_of
 from bncheck.reference import Normalization, Tensor, in_parallel
 
 Kind = Literal["slope", "cancellation", "accumulation"]
@@ -95,9 +96,13 @@ class Finding:
 
 @dataclass(frozen=True, eq=False)
 class Readings:
-    """The statistics of each channel over their limits, 0 where one is not valid; and what they are made of."""
+    """The statistics of each channel over their limits, 0 where one is not valid; and what they are made of.
+
+    ``slope_limit`` is tau: what rounding and summation may do to a scale, as a part of it.
+    """
 
     slope: Array
+    slope_limit: Array
     cancellation: Array
     accumulation: Array
     slope_error: Array
@@ -106,11 +111,11 @@ class Readings:
     cancels: bool
 
 
-def evidence(actual: Tensor, x: Tensor, applied: Normalization) -> list[Finding]:
+def evidence(lines: Lines | None, applied: Normalization) -> list[Finding]:
     """What one output shows that its elements do not: at most one finding of each kind, its worst channel."""
-    found = readings(actual, x, applied)
-    if found is None:
+    if lines is None:
         return []
+    found = readings(lines, applied)
     named = applied.channels.statistic_shape or (1,)
     with np.errstate(all="ignore"):
         offsets = np.abs(applied.mean.hi) / np.sqrt(applied.variance.hi)
@@ -153,8 +158,8 @@ def evidence(actual: Tensor, x: Tensor, applied: Normalization) -> list[Finding]
     ]
 
 
-def readings(actual: Tensor, x: Tensor, applied: Normalization) -> Readings | None:
-    """The statistics of every channel; None where they are not valid for any.
+def lines(actual: Tensor, x: Tensor, applied: Normalization) -> Lines | None:
+    """The lines of an output's channels, fitted about what ``applied`` expects; None where they are not judged.
 
     Statistics that training steps left behind carry the errors of all those steps, which are judged where they are
     stored; an output that applies them is not judged again here.
@@ -165,7 +170,13 @@ def readings(actual: Tensor, x: Tensor, applied: Normalization) -> Readings | No
     if not applied.batch and applied.steps_before:
         return None
     with np.errstate(all="ignore"):
-        return _judge(_fit(actual, x, applied), applied)
+        return Lines(applied, _fit(actual, x, applied))
+
+
+def readings(lines: Lines, applied: Normalization) -> Readings:
+    """The statistics of every channel, of an output that should be that of ``applied``."""
+    with np.errstate(all="ignore"):
+        return _judge(lines.about(applied), applied)
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,6 +190,27 @@ class _Fit:
     centre: Array
     deviation: Array
     trend: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Lines:
+    """The straight line that each channel of an output is in x: known about one application, and so about any other
+    of the same channels."""
+
+    applied: Normalization
+    fit: _Fit
+
+    def about(self, other: Normalization) -> _Fit:
+        """The same lines, as they differ from what another application expects."""
+        if other is self.applied:
+            return self.fit
+        fit, before = self.fit, self.applied
+        s, m, beta = before.scale.hi, before.mean.hi, before.beta.hi
+        centre = (m - other.mean.hi + fit.centre / s) * other.scale.hi
+        slope = s * (1 + fit.slope) / other.scale.hi - 1
+        height = fit.centre * (1 + fit.slope) + beta + fit.offset
+        offset = height - centre * (1 + slope) - other.beta.hi
+        return _Fit(slope, offset, fit.remainder, centre, fit.deviation * np.abs(other.scale.hi / s), fit.trend)
 
 
 def _fit(actual: Tensor, x: Tensor, applied: Normalization) -> _Fit:
@@ -239,19 +271,20 @@ def _judge(fit: _Fit, applied: Normalization) -> Readings:
     u, n = single.roundoff, applied.channels.values
     m, v, s, beta = (part.hi for part in (applied.mean, applied.variance, applied.scale, applied.beta))
     size, b, sd = np.abs(s), fit.slope, fit.deviation
-    sigma, part = np.sqrt(v), v / (v + applied.epsilon)
+    weight = applied.weight_of_variance
+    sigma, part = np.sqrt(v), v * weight
 
     varied = np.maximum(np.hypot(1, m * s / sd + fit.centre / sd), 2 * np.hypot(1, fit.centre / sd))
     varied += np.hypot(1, (fit.centre + beta) / sd)
     # Libraries flush subnormal numbers to zero: an operation may lose the smallest normal number instead of a rounding.
-    flushed = single.smallest * (1 / (v + applied.epsilon) + (2 * size + 4) / sd)
+    flushed = single.smallest * (weight + (2 * size + 4) / sd)
     rounding = u * (4 + varied) + flushed
 
     # A deviation within 1e-5 of its distance from the origin is lost in sums of float64.
     usable = (size > 0) & (sd > 1e-5 * np.abs(fit.centre)) & np.isfinite(b) & np.isfinite(rounding) & (b > -0.9)
     none = np.zeros_like(b)
     if not applied.batch:
-        return Readings(np.where(usable, np.abs(b) / rounding, 0.0), none, none, b, none, none, False)
+        return Readings(np.where(usable, np.abs(b) / rounding, 0.0), rounding, none, none, b, none, none, False)
 
     usable &= (v > 0) & (n * (v + m * m) < single.largest)  # a sum of squares that overflows is no evidence
     drift = -fit.offset / (s * (1 + b) * sigma)
@@ -260,7 +293,7 @@ def _judge(fit: _Fit, applied: Normalization) -> Readings:
     limit = rounding + part / 2 * summed + 1.1 * (np.sqrt(1 + moved * part) - 1)
     slope = np.abs(b) / limit
 
-    seen = ((v + applied.epsilon) / (1 + b) ** 2 - applied.epsilon) / v - 1
+    seen = variance_of(applied.divisor.hi / (1 + b), applied.epsilon, applied.placement) / v - 1
     beyond = np.abs(seen - np.clip(seen, 0, moved))
     cancellation = beyond / (summed + 2 * rounding / part + 0.1 * moved)
 
@@ -278,4 +311,4 @@ def _judge(fit: _Fit, applied: Normalization) -> Readings:
     drifts = bool(np.any(usable & (off > pairwise)))
     lost = 3 * u * (n / 2 + 4 if drifts else np.log2(n) + 8) * (1 + (m / sigma) ** 2)
     cancels = bool(np.all((beyond <= lost) | ~(cancellation > 1)))
-    return Readings(slope, cancellation, accumulation, b, seen, drift, cancels)
+    return Readings(slope, limit, cancellation, accumulation, b, seen, drift, cancels)

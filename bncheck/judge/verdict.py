@@ -13,14 +13,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from bncheck import document
-from bncheck.bounds import Bounds, bounds
+from bncheck.bounds import Bounds
 from bncheck.case.inputs import Inputs
 from bncheck.case.model import Case
 from bncheck.document import Cause, Verdict
 from bncheck.documented.reading import KINDS, Fact, Reading
 from bncheck.judge import compare
 from bncheck.judge.compare import Comparison, Expected
-from bncheck.judge.evidence import evidence
+from bncheck.judge.evidence import evidence, lines
 from bncheck.reference import Reference, Tensor
 from bncheck.semantics import Semantics
 
@@ -124,7 +124,7 @@ class _Expectation:
     def of(cls, question: Question, semantics: Semantics) -> _Expectation:
         case = question.case
         reference = question.reference(semantics)
-        limits = bounds(reference, case.input.dtype, question.reading.parameters_dtype)
+        limits = Bounds(reference, case.input.dtype, question.reading.parameters_dtype)
         shape = case.channels.statistic_shape
         x, extra = question.inputs.batches[case.steps - 1], question.inputs.batches[-1]
         tensors = {
@@ -200,9 +200,10 @@ def _below_the_bound(tensor: Tensor, name: str, question: Question, reference: R
     if name not in ("output", "inference") or tensor.size > MOST_FOR_EVIDENCE:
         return []
     x = question.inputs.batches[question.case.steps - 1 if name == "output" else -1]
+    applied = getattr(reference, name)
     return [
         Cause(kind="unexplained" if f.kind == "slope" else f.kind, effective=f.size, message=f"{name}: {f.message}")
-        for f in evidence(tensor, x, getattr(reference, name))
+        for f in evidence(lines(tensor, x, applied), applied)
     ]
 
 

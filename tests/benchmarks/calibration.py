@@ -33,7 +33,7 @@ import numpy as np
 from tabulate import tabulate
 
 from bncheck import documented
-from bncheck.bounds import bounds
+from bncheck.bounds import Bounds
 from bncheck.case.load import LoadedCase
 from bncheck.case.model import Case
 from bncheck.case.text import Text
@@ -345,7 +345,7 @@ class Targets:
 
     def _compute(self, semantics: Semantics, statistics_dtype: str) -> dict[str, Target]:
         case, reference = self._prepared.loaded.case, self._prepared.reference(semantics)
-        limits = bounds(reference, case.input.dtype, statistics_dtype)
+        limits = Bounds(reference, case.input.dtype, statistics_dtype)
         output = compare.of_output(reference.output, self._prepared.inputs.batches[0], limits.output, None)
         targets = {"output": Target.of(output, case.input.dtype)}
         for name in STATISTICS if semantics.mode == "training" else ():

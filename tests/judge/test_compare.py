@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bncheck import channels
-from bncheck.bounds import bounds
+from bncheck.bounds import Bounds
 from bncheck.case import inputs
 from bncheck.formats import Format
 from bncheck.judge import compare
@@ -18,7 +18,7 @@ from bncheck.reference import evaluate
 CASE = make_case()
 MADE = inputs.make(CASE)
 REFERENCE = evaluate(CASE.requested, MADE.batches, MADE.exact)
-EXPECTED = compare.of_output(REFERENCE.output, MADE.batches[0], bounds(REFERENCE, "float32", "float32").output, None)
+EXPECTED = compare.of_output(REFERENCE.output, MADE.batches[0], Bounds(REFERENCE, "float32", "float32").output, None)
 HONEST = REFERENCE.output.output(MADE.batches[0]).astype(np.float32)
 
 
@@ -64,7 +64,7 @@ def test_equal_infinities_agree_and_so_does_what_overflows() -> None:
     exact.gamma.hi[:] = 1e6
     reference = evaluate(case.requested, made.batches, exact)
     expected = compare.of_output(
-        reference.output, made.batches[0], bounds(reference, "float16", "float16").output, None
+        reference.output, made.batches[0], Bounds(reference, "float16", "float16").output, None
     )
     with np.errstate(over="ignore"):
         actual = reference.output.output(made.batches[0]).astype(np.float16)

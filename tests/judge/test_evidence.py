@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bncheck import channels, reference
-from bncheck.bounds import bounds
+from bncheck.bounds import Bounds
 from bncheck.doubledouble import DoubleDouble
 from bncheck.formats import Format
 from bncheck.judge import compare
-from bncheck.judge.evidence import Finding, evidence, readings
+from bncheck.judge.evidence import Finding, evidence, lines, readings
 from bncheck.reference import Normalization, Parameters, Tensor, evaluate
 from bncheck.semantics import Semantics
 
@@ -144,11 +144,11 @@ class Applied:
         return result
 
     def within_bound(self, actual: Tensor) -> bool:
-        limit = bounds(self.reference, "float32", "float32").output
+        limit = Bounds(self.reference, "float32", "float32").output
         return compare.compare(actual, compare.of_output(self.normalization, self.x, limit, None)).within
 
     def evidence(self, actual: Tensor) -> dict[str, Finding]:
-        return {f.kind: f for f in evidence(actual, self.x, self.normalization)}
+        return {f.kind: f for f in evidence(lines(actual, self.x, self.normalization), self.normalization)}
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda f: f.__name__)
@@ -161,7 +161,7 @@ def test_honest_training_shows_neither_a_wrong_slope_nor_cancellation(
     rng = np.random.default_rng(seed)
     offsets = [0.0, *(10 ** rng.uniform(0, spread, len(DATA)) * rng.choice([-1, 1], len(DATA)))]
     applied = Applied(batch(rng, n, offsets), rng, epsilon=10 ** rng.uniform(-8, -2))
-    found = readings(applied.actual(HONEST[name], form), applied.x, applied.normalization)
+    found = readings(lines(applied.actual(HONEST[name], form), applied.x, applied.normalization), applied.normalization)
     assert found is not None
     assert found.slope.max() <= 1
     assert found.cancellation.max() <= 1
@@ -284,10 +284,10 @@ def test_blocks_threads_and_axes_change_nothing(
     applied = evaluate(Semantics(kept=kept, mode="training"), [x], Parameters(one, zero, zero, one)).output
     actual = (applied.output(x) * (1 + 1e-3) + 1e-4).astype(single)
     expected = np.mean((actual - applied.output(x)), axis=tuple(a for a in range(4) if a not in kept)).reshape(-1)
-    whole = readings(actual, x, applied)
+    whole = readings(lines(actual, x, applied), applied)
     monkeypatch.setattr(channels, "BLOCK", block)
     monkeypatch.setattr(reference, "PARALLEL", 0)
-    parts = readings(actual, x, applied)
+    parts = readings(lines(actual, x, applied), applied)
     assert whole is not None
     assert parts is not None
     assert whole.slope_error == pytest.approx(np.full(count, 1e-3), rel=1e-2)
@@ -295,14 +295,16 @@ def test_blocks_threads_and_axes_change_nothing(
     assert whole.drift == pytest.approx(drift)
     assert parts.slope_error == pytest.approx(whole.slope_error)
     assert parts.drift == pytest.approx(whole.drift)
-    assert evidence(actual, x, applied)[0].channel in set(np.ndindex(applied.channels.statistic_shape or (1,)))
+    assert evidence(lines(actual, x, applied), applied)[0].channel in set(
+        np.ndindex(applied.channels.statistic_shape or (1,))
+    )
 
 
 def test_one_statistic_for_everything_has_the_channel_zero() -> None:
     x = np.random.default_rng(0).standard_normal((40, 5)).astype(single)
     one, zero = DoubleDouble.of(np.ones(1)), DoubleDouble.of(np.zeros(1))
     applied = evaluate(Semantics(kept=(), mode="training"), [x], Parameters(one, zero, zero, one)).output
-    found = evidence((applied.output(x) * 1.01).astype(single), x, applied)
+    found = evidence(lines((applied.output(x) * 1.01).astype(single), x, applied), applied)
     assert [(f.kind, f.channel) for f in found] == [("slope", (0,))]
 
 
@@ -321,11 +323,11 @@ def wrong(x: Tensor, gamma: float = 1.5) -> tuple[Tensor, Normalization]:
 def test_only_float32_is_judged(dtype: str) -> None:
     x = np.random.default_rng(0).standard_normal((40, 3))
     actual, applied = wrong(x.astype(single))
-    assert {f.kind for f in evidence(actual, x.astype(single), applied)} >= {"slope"}
+    assert {f.kind for f in evidence(lines(actual, x.astype(single), applied), applied)} >= {"slope"}
     other = x.astype(Format.of(dtype).dtype)
     actual, applied = wrong(other)
     assert actual.dtype == other.dtype
-    assert evidence(actual, other, applied) == []
+    assert lines(actual, other, applied) is None
 
 
 @pytest.mark.parametrize(
@@ -344,7 +346,7 @@ def test_only_float32_is_judged(dtype: str) -> None:
 def test_channels_without_a_slope_to_judge_are_left_out(spoil: Callable[[Tensor], Tensor], gamma: float) -> None:
     x = spoil(np.random.default_rng(0).standard_normal((40, 3)).astype(single))
     actual, applied = wrong(x, gamma)
-    assert evidence(actual, x, applied) == []
+    assert evidence(lines(actual, x, applied), applied) == []
 
 
 def test_one_channel_that_is_not_finite_does_not_hide_another() -> None:
@@ -352,11 +354,11 @@ def test_one_channel_that_is_not_finite_does_not_hide_another() -> None:
     actual, applied = wrong(x)
     actual[3, 0] = np.nan
     actual[:, 1] = applied.output(x)[:, 1]
-    assert {f.channel for f in evidence(actual, x, applied)} == {(2,)}
+    assert {f.channel for f in evidence(lines(actual, x, applied), applied)} == {(2,)}
 
 
 def test_statistics_that_training_left_behind_are_judged_where_they_are_stored() -> None:
     x = np.random.default_rng(0).standard_normal((40, 3)).astype(single)
     one, zero = DoubleDouble.of(np.ones(3)), DoubleDouble.of(np.zeros(3))
     made = evaluate(Semantics(kept=(1,), mode="training"), [x], Parameters(one, zero, zero, one))
-    assert evidence((1.01 * made.inference.output(x)).astype(single), x, made.inference) == []
+    assert lines((1.01 * made.inference.output(x)).astype(single), x, made.inference) is None
