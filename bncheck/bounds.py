@@ -133,11 +133,17 @@ class Bounds:
         # Who computes in a narrower format is taken to sum in a wider one: else next to nothing would be bounded.
         values = reference.channels.values
         self._summed = values if semantics.precision in ("wide", "narrow") else min(values, SUMMED)
+        self._stored = Rounding.of(statistics_dtype)
+
+    @cached_property
+    def _moving(self) -> list[Errors]:
+        """Of the moving statistics before the first step and after each."""
+        none = np.zeros(self._reference.along.count)
+        errors = [Errors(none, none)]
         with np.errstate(all="ignore"):
-            none = np.zeros(reference.along.count)
-            self._moving = [Errors(none, none)]
-            for step in reference.steps:
-                self._moving.append(self._after(step, self._moving[-1], statistics_dtype))
+            for step in self._reference.steps:
+                errors.append(self._after(step, errors[-1]))
+        return errors
 
     @property
     def moving(self) -> Errors:
@@ -147,27 +153,31 @@ class Bounds:
     @cached_property
     def output(self) -> OutputBound:
         """Of the application to the last batch, as a whole."""
-        return self.of(self._reference.output, self.used)
+        statistics, batch, steps_before = self._reference.used
+        errors = self.batch(statistics) if batch else self.left(statistics, steps_before)
+        return self.of(self._reference.output, errors)
 
     @cached_property
     def inference(self) -> OutputBound:
         """Of the application, in inference, of what is left at the end, as a whole."""
-        return self.of(self._reference.inference, self._read(self.moving, self._reference.moving, batch=False))
+        return self.of(self._reference.inference, self.left(self._reference.moving, len(self._reference.steps)))
 
-    @cached_property
-    def used(self) -> Errors:
-        """Of the statistics that normalize the last batch, which have the channels that these have."""
-        statistics, batch, steps_before = self._reference.used
-        errors = self._batch(self._reference.steps[-1]) if batch else self._moving[steps_before]
-        return self._read(errors, statistics, batch=batch)
+    def batch(self, statistics: Statistics) -> Errors:
+        """Of a batch's statistics, as a normalization reads them."""
+        return self._read(self._found(statistics), statistics, batch=True)
+
+    def left(self, statistics: Statistics, steps: int) -> Errors:
+        """Of the moving ones after so many steps, as a normalization reads them."""
+        return self._read(self._moving[steps], statistics, batch=False)
 
     def of(self, applied: Normalization, errors: Errors) -> OutputBound:
         """Of any application of statistics that may be off by ``errors``."""
         with np.errstate(all="ignore"):
             return _output_bound(applied, errors, self._rounding, self._narrow)
 
-    def _batch(self, step: Step) -> Errors:
-        return _batch_errors(step.batch.mean.hi, step.batch.variance.hi, self._summed, self._rounding)
+    def _found(self, batch: Statistics) -> Errors:
+        with np.errstate(all="ignore"):
+            return _batch_errors(batch.mean.hi, batch.variance.hi, self._summed, self._rounding)
 
     def _read(self, errors: Errors, statistics: Statistics, *, batch: bool) -> Errors:
         """What errors of the statistics are in the words in which they are read."""
@@ -185,14 +195,14 @@ class Bounds:
             else Errors(errors.mean, variance)
         )
 
-    def _after(self, step: Step, before: Errors, statistics_dtype: str) -> Errors:
+    def _after(self, step: Step, before: Errors) -> Errors:
         """Of the moving statistics after a step, where those before it may be off by ``before``."""
         reference, semantics = self._reference, self._reference.semantics
         if semantics.updates == "none":
             return before
-        stored = Rounding.of(statistics_dtype)
+        stored = self._stored
         old_weight = step.weight_of_old.hi
-        batch = self._batch(step)
+        batch = self._found(step.batch)
         mean, variance = batch.mean, batch.variance * _widened(semantics.moving_variance, reference.channels.values)
         if reference.channels != reference.along:
             mean, variance = (reference.channels.laid(e, reference.along) for e in (mean, variance))

@@ -100,6 +100,7 @@ class Cause(Part):
     interval: list[Real] | None = None
     message: str
     source: str | None = Field(default=None, description="where it is documented")
+    alternative: bool = Field(default=False, description="another explanation, which fits as well as the first")
 
 
 class Documented(Part):

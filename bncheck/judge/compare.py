@@ -96,7 +96,7 @@ def of_output(applied: Normalization, x: Tensor, bound: OutputBound, tolerance: 
 def of_statistic(value: DoubleDouble, error: Array, shape: tuple[int, ...], tolerance: Tolerance | None) -> Expected:
     """A moving statistic, each of whose entries is a channel of its own."""
     channels = Channels(shape, tuple(range(len(shape))))
-    exact = DoubleDouble(channels.spread(value.hi), channels.spread(value.lo))
+    exact = DoubleDouble(channels.spread(value.hi), channels.spread(np.broadcast_to(value.lo, value.hi.shape)))
     bound = channels.spread(error)
 
     def at(index: Index) -> tuple[Array, Array | None, Array]:
@@ -133,7 +133,7 @@ def details(actual: Tensor, expected: Expected) -> Details:
     with np.errstate(all="ignore"):
         for index in channels.blocks():
             block, (value, rest, bound) = view[index], expected.at(index)
-            error, ratio = _errors(block, value, rest, bound, limits)
+            error, ratio = errors(block, value, rest, bound, limits)
             histogram += np.histogram(np.minimum(ratio, np.finfo(float).max), bins=EDGES)[0]
             where = channels.of(index)
             for kept, part in zip(by_channel, (error, ratio), strict=True):
@@ -170,7 +170,7 @@ def _largest(actual: Callable[[Index], Tensor], expected: Expected, limits: Form
                 top = float(np.divide(error, bound, out=bound).max())
                 if not math.isfinite(top) or worst is None or top > worst.bound_ratio:
                     value, rest, bound = expected.at(index)
-                    error, ratio = _errors(block, value, rest, bound, limits)
+                    error, ratio = errors(block, value, rest, bound, limits)
                     top = float(ratio.max())
                     nonfinite = nonfinite or not np.isfinite(error[ratio > 1]).all()
                     if worst is None or top > worst.bound_ratio:
@@ -195,7 +195,7 @@ def _element(channels: Channels, index: Index, flat: int, block: Tensor, value: 
     )
 
 
-def _errors(actual: Tensor, value: Array, rest: Array | None, bound: Array, limits: Format) -> tuple[Array, Array]:
+def errors(actual: Tensor, value: Array, rest: Array | None, bound: Array, limits: Format) -> tuple[Array, Array]:
     """Absolute errors and errors over the bound where some value may not be finite.
 
     Equal infinities agree, and so do two NaN; an infinity agrees with what overflows the dtype; nothing else that is

@@ -98,7 +98,7 @@ class Finding:
 class Readings:
     """The statistics of each channel over their limits, 0 where one is not valid; and what they are made of.
 
-    ``slope_limit`` is tau: what rounding and summation may do to a scale, as a part of it.
+    ``slope_limit`` is tau: what rounding and summation may do to a scale, as a part of it; infinite where not valid.
     """
 
     slope: Array
@@ -169,6 +169,11 @@ def lines(actual: Tensor, x: Tensor, applied: Normalization) -> Lines | None:
         return None
     if not applied.batch and applied.steps_before:
         return None
+    return fitted(actual, x, applied)
+
+
+def fitted(actual: Tensor, x: Tensor, applied: Normalization) -> Lines:
+    """The lines of any output's channels, whether or not what they show is judged."""
     with np.errstate(all="ignore"):
         return Lines(applied, _fit(actual, x, applied))
 
@@ -284,7 +289,16 @@ def _judge(fit: _Fit, applied: Normalization) -> Readings:
     usable = (size > 0) & (sd > 1e-5 * np.abs(fit.centre)) & np.isfinite(b) & np.isfinite(rounding) & (b > -0.9)
     none = np.zeros_like(b)
     if not applied.batch:
-        return Readings(np.where(usable, np.abs(b) / rounding, 0.0), rounding, none, none, b, none, none, False)
+        return Readings(
+            np.where(usable, np.abs(b) / rounding, 0.0),
+            np.where(usable, rounding, np.inf),
+            none,
+            none,
+            b,
+            none,
+            none,
+            False,
+        )
 
     usable &= (v > 0) & (n * (v + m * m) < single.largest)  # a sum of squares that overflows is no evidence
     drift = -fit.offset / (s * (1 + b) * sigma)
@@ -305,7 +319,7 @@ def _judge(fit: _Fit, applied: Normalization) -> Readings:
     pure = (off <= any_order) & (slope <= 1) & (fit.remainder <= 2 * (u * (2 + varied) + flushed) * sd)
 
     valid = usable & (np.abs(drift) < VALID)
-    slope = np.where(valid, slope, 0.0)
+    slope, limit = np.where(valid, slope, 0.0), np.where(valid, limit, np.inf)
     cancellation = np.where(valid & (part > 0.1), cancellation, 0.0)
     accumulation = np.where(usable & pure & ~(cancellation > 1), off / pairwise, 0.0)
     drifts = bool(np.any(usable & (off > pairwise)))

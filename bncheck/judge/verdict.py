@@ -20,7 +20,10 @@ from bncheck.document import Cause, Verdict
 from bncheck.documented.reading import KINDS, Fact, Reading
 from bncheck.judge import compare
 from bncheck.judge.compare import Comparison, Expected
+from bncheck.judge.diagnose.result import Diagnosis, Failed, diagnose
 from bncheck.judge.evidence import evidence, lines
+from bncheck.judge.transposed import transposition
+from bncheck.judge.trials import Trials
 from bncheck.reference import Reference, Tensor
 from bncheck.semantics import Semantics
 
@@ -94,13 +97,15 @@ def judge(question: Question, returned: Mapping[str, Tensor]) -> Judgement:
     if requested.weak(checked):
         judgement.notes.append("weakly judged: at this size or offset the rounding bound itself is wide")
     differing: list[Fact] = []
-    for name in checked:
-        verdict, tensor, causes = _judge_tensor(name, returned[name], question, requested, documented)
-        judgement.tensors.append(tensor)
-        judgement.causes += causes
-        judgement.verdict = max(judgement.verdict, verdict, key=_ORDER.index)
-        if verdict == "known":
+    judged: dict[str, _Judged] = {
+        name: _judge_tensor(name, returned[name], question, requested, documented) for name in checked
+    }
+    for name, found in judged.items():
+        judgement.tensors.append(found.record)
+        judgement.verdict = max(judgement.verdict, found.verdict, key=_ORDER.index)
+        if found.verdict == "known":
             differing += [f for f in _needed(name, returned[name], question) if f not in differing]
+    _explain(judgement, judged, question, requested, documented.semantics)
     if differing:
         if judgement.verdict == "known":
             judgement.causes += [_known_cause(fact, case.requested) for fact in differing]
@@ -160,12 +165,24 @@ def _needed(name: str, actual: Tensor, question: Question) -> list[Fact]:
     return needed
 
 
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """One tensor's verdict, its record, the causes that show in it alone, and what is to be explained if it fails."""
+
+    verdict: Verdict
+    record: document.Tensor
+    causes: Sequence[Cause] = ()
+    comparable: Tensor | None = None
+    failed: Failed | None = None
+
+
 def _judge_tensor(
     name: str, actual: Tensor, question: Question, requested: _Expectation, documented: _Expectation
-) -> tuple[Verdict, document.Tensor, Sequence[Cause]]:
-    tensor, problems = _form(name, actual, question)
+) -> _Judged:
+    tensor, problems = _form(name, actual, question, requested)
     if tensor is None:
-        return "fail", document.Tensor(name=name, dtype=actual.dtype.name, shape=list(actual.shape)), problems
+        record = document.Tensor(name=name, dtype=actual.dtype.name, shape=list(actual.shape))
+        return _Judged("fail", record, problems)
     by_request = compare.compare(tensor, requested.tensors[name])
     verdict: Verdict = "pass" if by_request.within else "fail"
     reading, found = requested, by_request
@@ -180,6 +197,7 @@ def _judge_tensor(
             causes.append(
                 Cause(kind="documentation", message=_contradiction(name, requested.semantics, documented.semantics))
             )
+    failed = Failed(name, tensor, found, below=False) if verdict == "fail" and not causes else None
     if verdict != "fail" and question.case.tolerance is None:
         causes = _below_the_bound(tensor, name, question, reading.reference)
         if _fails(causes) and reading is requested and not requested.same(documented, name):
@@ -188,11 +206,51 @@ def _judge_tensor(
                 verdict, reading, causes = "known", documented, by_document_below
         if _fails(causes):
             verdict = "fail"
-    if verdict == "fail" and not causes:
-        causes.append(_unexplained(name, found, question.case))
+            failed = Failed(name, tensor, found, below=True)
     if problems:
-        verdict, causes = "fail", [*problems, *(c for c in causes if c.kind != "unexplained")]
-    return verdict, _record(name, actual, tensor, found, reading.tensors[name], verdict), causes
+        verdict = "fail"
+    record = _record(name, actual, tensor, found, reading.tensors[name], verdict)
+    return _Judged(verdict, record, [*problems, *causes], tensor, failed)
+
+
+def _explain(
+    judgement: Judgement,
+    judged: Mapping[str, _Judged],
+    question: Question,
+    requested: _Expectation,
+    documented: Semantics,
+) -> None:
+    """Name the causes of what fails: those that show in a tensor by itself, and those that a search finds."""
+    failed = [j.failed for j in judged.values() if j.failed is not None]
+    diagnosis = Diagnosis()
+    if failed:
+        trials = Trials(question.case, question.inputs, question.reading.parameters_dtype)
+        moving = {
+            name: j.comparable for name, j in judged.items() if name.startswith("moving") and j.comparable is not None
+        }
+        diagnosis = diagnose(trials, documented, failed, moving)
+        for each in failed:
+            if each.name not in diagnosis.explained and (turned := _turned(each, question.case, requested)) is not None:
+                diagnosis.causes = [turned, *(c for c in diagnosis.causes if not c.message.startswith(each.name))]
+    for name, found in judged.items():
+        formal = [c for c in found.causes if c.kind in ("shape", "dtype", "axis", "documentation", "accumulation")]
+        judgement.causes += formal if name in diagnosis.explained else found.causes
+    has_other_form = any(c.kind == "dtype" for c in judgement.causes)
+    judgement.causes += [c for c in diagnosis.causes if not (has_other_form and c.kind in ("unexplained", "precision"))]
+    judgement.notes += diagnosis.notes
+
+
+def _turned(failed: Failed, case: Case, requested: _Expectation) -> Cause | None:
+    """That an output is the right one with axes of the same length exchanged."""
+    if failed.name not in ("output", "inference"):
+        return None
+    order = transposition(failed.tensor, requested.tensors[failed.name], case.channels.shape)
+    if order is None:
+        return None
+    layout = case.input.layout
+    read = "".join(layout[a] for a in order)
+    message = f"{failed.name} is right, but transposed: its axes are {read}; they should be {layout}."
+    return Cause(kind="axis", requested=layout, effective=read, message=message)
 
 
 def _below_the_bound(tensor: Tensor, name: str, question: Question, reference: Reference) -> list[Cause]:
@@ -212,13 +270,18 @@ def _fails(causes: Sequence[Cause]) -> bool:
     return any(cause.kind != "accumulation" for cause in causes)
 
 
-def _form(name: str, actual: Tensor, question: Question) -> tuple[Tensor | None, list[Cause]]:
-    """The tensor as it can be compared (None if its shape is wrong), and what is wrong with its shape or dtype."""
+def _form(name: str, actual: Tensor, question: Question, requested: _Expectation) -> tuple[Tensor | None, list[Cause]]:
+    """The tensor as it can be compared (None if it is not), and what is wrong with its shape, its axes or its dtype."""
     case = question.case
     output = name in ("output", "inference")
     shape = case.channels.shape if output else case.channels.statistic_shape
     if actual.shape != shape:
         message = f"{name} has shape {list(actual.shape)}; it should be {list(shape)}."
+        if output and actual.ndim == len(shape) and actual.dtype.kind == "f":
+            order = transposition(actual, requested.tensors[name], shape)
+            if order is not None:
+                read = "".join(case.input.layout[a] for a in order)
+                message += f" It is the right output transposed from {case.input.layout} to {read}."
         return None, [Cause(kind="shape", requested=list(shape), effective=list(actual.shape), message=message)]
     dtype = np.dtype(case.input.dtype if output else question.reading.parameters_dtype)
     if actual.dtype == dtype:
@@ -227,19 +290,6 @@ def _form(name: str, actual: Tensor, question: Question) -> tuple[Tensor | None,
     with np.errstate(all="ignore"):
         cast = np.real(actual).astype(dtype)
     return cast, [Cause(kind="dtype", requested=dtype.name, effective=actual.dtype.name, message=message)]
-
-
-def _unexplained(name: str, found: Comparison, case: Case) -> Cause:
-    assert found.worst is not None  # something is beyond its bound
-    worst = found.worst
-    actual, expected = f"{worst.actual:.9g}", f"{worst.expected:.9g}"
-    if actual == expected:
-        actual, expected = f"{worst.actual:.17g}", f"{worst.expected:.17g}"
-    where = f"{name}{list(worst.at)} is {actual}; it should be {expected}"
-    if found.nonfinite:
-        return Cause(kind="nonfinite", effective=repr(worst.actual), message=f"{where}.")
-    limit = "what rounding can explain" if case.tolerance is None else "the case's tolerance"
-    return Cause(kind="unexplained", message=f"{where}: {worst.bound_ratio:.2g} times {limit}.")
 
 
 def _contradiction(name: str, requested: Semantics, documented: Semantics) -> str:

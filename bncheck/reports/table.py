@@ -130,9 +130,11 @@ def _known(document: Document, every: bool) -> str:
     groups: dict[tuple[str, str, str, str, str], int] = Counter()
     for result in known:
         for cause in result.causes:
+            if cause.source is None:  # what only informs
+                continue
             default = "default " if specs[result.case].get(cause.kind) == "default" else ""
             requested = "-" if cause.requested is None else f"{default}{_value(cause.requested)}"
-            key = (_runner(result), cause.kind, requested, _value(cause.effective), (cause.source or "").split(" <")[0])
+            key = (_runner(result), cause.kind, requested, _value(cause.effective), cause.source.split(" <")[0])
             groups[key] += 1
     rows = [
         [runner, kind, count, _shortened(requested, 16), _shortened(used, 22), source]
@@ -178,7 +180,7 @@ def _failed(document: Document, style: Style) -> str:
 def _failed_row(result: Result) -> list[str]:
     blamed = [t for t in result.tensors if any(c.message.startswith(t.name) for c in result.causes)] or result.tensors
     worst = max(blamed, key=lambda t: math.inf if t.bound_ratio is None else t.bound_ratio, default=None)
-    kinds = ", ".join(dict.fromkeys(c.kind for c in result.causes)) or result.verdict
+    kinds = ", ".join(dict.fromkeys(c.kind for c in result.causes if not c.alternative)) or result.verdict
     error = f"{worst.max_abs:.1e}" if worst and worst.max_abs is not None else "-"
     ratio = _ratio(worst.bound_ratio) if worst and worst.bound_ratio is not None else "-"
     name = worst.name if worst else "-"

@@ -1,0 +1,94 @@
+"""Which epsilon was used: solved from an output, with the interval that fits, and the known values in it.
+
+An element of the output gives a divisor, ``gamma*(x - mean)/(y - beta)``, and its bound an interval of divisors; where
+a channel's slope is known more exactly than its elements are, it gives a narrower one. Each is an interval of epsilon,
+and what they all share fits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import ml_dtypes
+import numpy as np
+
+from bncheck.bounds import OutputBound
+from bncheck.doubledouble import Array
+from bncheck.judge.diagnose.solved import Known, Solved, agreed, distinct
+from bncheck.judge.evidence import Lines, readings
+from bncheck.judge.trials import Elements
+from bncheck.placement import epsilon_of
+from bncheck.reference import Normalization
+from bncheck.semantics import Placement, Semantics
+
+ROUNDS = 3
+"""Solutions until the bound, which depends on epsilon a little, is that of the solution itself."""
+
+
+def solve(elements: Elements, semantics: Semantics) -> Solved | None:
+    """The epsilon under which a reading reproduces the elements; None if there is none."""
+    actual = np.asarray(elements.actual, dtype=np.float64)
+    with np.errstate(all="ignore"):
+        for _ in range(ROUNDS):
+            applied, bound = elements.applied(semantics)
+            found = _measured(actual, elements.x, applied, bound)
+            settled = abs(found.value - semantics.epsilon) <= 1e-3 * (found.high - found.low)
+            semantics = replace(semantics, epsilon=max(found.value, 0.0))
+            if settled:
+                break
+    return found if found.fits and found.high >= 0 else None
+
+
+def _measured(actual: Array, x: Array, applied: Normalization, bound: OutputBound) -> Solved:
+    away = applied.gamma.hi * (np.asarray(x, dtype=np.float64) - applied.mean.hi)
+    seen = (actual - applied.beta.hi) * np.sign(away)
+    off = bound.slope * np.abs(seen) + bound.floor + bound.result * np.abs(actual)
+    size, variance, placement = np.abs(away), applied.variance.hi, applied.placement
+    told = (size > 0) & np.isfinite(off)
+    low = np.where(seen + off > 0, _least(size / (seen + off), variance, placement), np.inf)  # else y is beyond beta
+    high = np.where(seen > off, _most(size / (seen - off), variance, placement), np.inf)
+    return agreed(
+        epsilon_of(size / seen, variance, placement), np.where(told, low, -np.inf), np.where(told, high, np.inf)
+    )
+
+
+def _least(divisor: Array, variance: Array, placement: Placement) -> Array:
+    epsilon = epsilon_of(divisor, variance, placement)
+    return np.where(epsilon <= variance, -np.inf, epsilon) if placement == "floor" else epsilon
+
+
+def _most(divisor: Array, variance: Array, placement: Placement) -> Array:
+    epsilon = epsilon_of(divisor, variance, placement)
+    return np.where(epsilon < variance, -np.inf, epsilon) if placement == "floor" else epsilon
+
+
+def sharpened(found: Solved, lines: Lines, applied: Normalization) -> Solved | None:
+    """A solution narrowed by the slopes of all channels; ``applied`` has the epsilon found. None if none fits."""
+    with np.errstate(all="ignore"):
+        seen = readings(lines, applied)
+        divisor, tolerance = applied.divisor.hi / (1 + seen.slope_error), seen.slope_limit
+        told = np.isfinite(tolerance) & np.isfinite(divisor)
+        variance, placement = applied.variance.hi, applied.placement
+        by_slopes = agreed(
+            epsilon_of(divisor, variance, placement),
+            np.where(told, _least(divisor * (1 - tolerance), variance, placement), -np.inf),
+            np.where(told, _most(divisor * (1 + tolerance), variance, placement), np.inf),
+        )
+    narrowed = by_slopes.within(found) if told.any() else found
+    return narrowed if narrowed.fits else None
+
+
+def known(requested: float) -> list[Known]:
+    """Values that an epsilon is known to take where another was requested."""
+    rounded = {"float16": float(np.float16(requested)), "bfloat16": float(ml_dtypes.bfloat16(requested))}
+    values = [
+        Known(0.0, "0", "it was dropped"),
+        Known(1e-3, "Keras's default 0.001"),
+        Known(1e-5, "PyTorch's default 1e-05"),
+        Known(1.001e-5, "TensorFlow's old minimum 1.001e-05"),
+        Known(1e-4, "TensorFlow's raw operation's default 0.0001"),
+        Known(2 * requested, f"{2 * requested:g} (added twice)", "it was added twice"),
+        Known(requested * requested, f"{requested * requested:g} (squared)", "it was squared"),
+        *(Known(v, f"{v:.6g} (rounded to {name})", f"it was rounded to {name}") for name, v in rounded.items()),
+    ]
+    return distinct(values, requested)

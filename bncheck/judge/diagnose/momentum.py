@@ -1,0 +1,74 @@
+"""Which momentum was used: solved from the moving statistics, with the interval that fits, and the known values in it.
+
+After one step a moving statistic is a straight line in the momentum, after several a polynomial. From the best of a few
+starting points it is taken to be straight until that no longer changes the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from bncheck.doubledouble import Array
+from bncheck.judge.diagnose.solved import Known, Solved, agreed, distinct
+from bncheck.judge.trials import Trials
+from bncheck.reference import Tensor
+from bncheck.semantics import Semantics
+
+STARTS = 33
+ROUNDS = 6
+STEP = 1e-3
+"""Of the difference that gives a slope."""
+
+
+def solve(trials: Trials, semantics: Semantics, actual: Mapping[str, Tensor]) -> Solved | None:
+    """The momentum under which a reading leaves these moving statistics, by name; None if there is none in [0, 1]."""
+    seen = np.concatenate([np.asarray(a, dtype=np.float64).reshape(-1) for a in actual.values()])
+
+    def left(momentum: float) -> tuple[Array, Array]:
+        """The moving statistics that a momentum leaves, and what each may be off by."""
+        read = replace(semantics, momentum=momentum)
+        reference = trials.reference(read)
+        errors = trials.bounds(reference).moving
+        fields = [name.removeprefix("moving_") for name in actual]
+        values = [getattr(reference.moving, field).hi for field in fields]
+        return np.concatenate(values), np.concatenate([getattr(errors, field) for field in fields])
+
+    def off(momentum: float) -> float:
+        value, error = left(momentum)
+        return float(np.nanmax(np.abs(seen - value) / error, initial=0.0))
+
+    with np.errstate(all="ignore"):
+        guess = 0.5 if trials.case.steps == 1 else min(np.linspace(0, 1, STARTS), key=off)
+        for _ in range(ROUNDS):
+            away = min(guess + STEP, 1.0) if guess < 0.5 else max(guess - STEP, 0.0)
+            (value, error), (other, _) = left(guess), left(away)
+            slope = (other - value) / (away - guess)
+            low, high = (guess + (seen - value + side * error * np.sign(slope)) / slope for side in (-1, 1))
+            told = (slope != 0) & np.isfinite(error)
+            found = agreed(
+                np.where(told, guess + (seen - value) / slope, np.nan),
+                np.where(told, low, -np.inf),
+                np.where(told, high, np.inf),
+            )
+            settled = abs(found.value - guess) <= 1e-3 * (found.high - found.low)
+            guess = min(max(found.value, 0.0), 1.0)
+            if settled:
+                break
+    return found if found.fits and found.high >= 0 and found.low <= 1 else None
+
+
+def known(requested: float | str) -> list[Known]:
+    """Values that a momentum is known to take where another was requested. (1 is: not updated.)"""
+    values = [
+        Known(0.99, "Keras's default 0.99"),
+        Known(0.9, "PyTorch's default 0.9 (its 0.1)"),
+        Known(0.0, "0", "the batch's statistics replace the old ones"),
+    ]
+    if not isinstance(requested, str):
+        exchanged, twice = 1 - requested, requested * requested
+        values.insert(0, Known(exchanged, f"{exchanged:g}", "the weights of old and new are exchanged"))
+        values.append(Known(twice, f"{twice:g} (twice)", "as if the batch had entered twice"))
+    return [k for k in distinct(values, requested) if k.value != 1]

@@ -1,0 +1,183 @@
+"""Why a result fails: the searches of its output and of its moving statistics, put together and into words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from bncheck.case.model import Case
+from bncheck.document import Cause
+from bncheck.formats import Format
+from bncheck.judge.compare import Comparison
+from bncheck.judge.diagnose import epsilon, statistics, words
+from bncheck.judge.diagnose.search import Explanation, Found, MovingSearch, OutputSearch
+from bncheck.judge.trials import Trials, sampled
+from bncheck.reference import Tensor
+from bncheck.semantics import Semantics
+
+LISTED = 4
+"""Equal explanations that are told; more are counted."""
+
+_APPLIED = ("epsilon", "placement", "center", "scale", "gamma_offset", "exchange", "taken", "precision")
+"""Fields that say how statistics are applied, whichever they are."""
+
+
+@dataclass(frozen=True, eq=False)
+class Failed:
+    """One tensor that fails: as it can be compared, how far it is off, and whether that shows only below its bound."""
+
+    name: str
+    tensor: Tensor
+    found: Comparison
+    below: bool
+
+
+@dataclass
+class Diagnosis:
+    """The causes of a result's failure, what else there is to say, and the tensors that are ``explained``."""
+
+    causes: list[Cause] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    explained: set[str] = field(default_factory=set)
+
+    def add(self, names: Sequence[str], found: Found, case: Case) -> Explanation | None:
+        """Take in what a search found, and return the likeliest explanation."""
+        if not found.explanations:
+            return None
+        first, *others = found.explanations
+        self.explained |= set(names)
+        if not first.alterations:
+            self._tell([_intolerant(names, first)] if case.tolerance is not None else [])
+            return first
+        self._tell(words.causes(first, case))
+        for other in others[: LISTED - 1]:
+            self._tell([_or(cause) for cause in words.causes(other, case)])
+        if others:
+            listed = "; ".join(words.summary(e, case) for e in found.explanations[:LISTED])
+            more = f"; and {len(others) + 1 - LISTED} more" if len(others) >= LISTED else ""
+            self.notes.append(f"{names[0]}: this case cannot tell apart {listed}{more}")
+        return first
+
+    def _tell(self, causes: Sequence[Cause]) -> None:
+        said = {(c.kind, repr(c.effective)) for c in self.causes}
+        self.causes += [c for c in causes if (c.kind, repr(c.effective)) not in said]
+
+
+def _intolerant(names: Sequence[str], explanation: Explanation) -> Cause:
+    message = (
+        f"{' and '.join(names)}: rounding explains it all ({explanation.ratio:.2g} of the bound), but the case's "
+        "tolerance is narrower than that; widen or remove it."
+    )
+    return Cause(kind="precision", message=message)
+
+
+def _or(cause: Cause) -> Cause:
+    return cause.model_copy(update={"message": f"Or: {cause.message}", "alternative": True})
+
+
+def diagnose(
+    trials: Trials, documented: Semantics, failed: Sequence[Failed], moving: Mapping[str, Tensor]
+) -> Diagnosis:
+    """Explain the tensors that failed as changes of what was requested, or of what is ``documented``.
+
+    ``moving``: all moving statistics that can be compared, since one may tell explanations of the other apart.
+    """
+    case, requested = trials.case, trials.case.requested
+    diagnosis = Diagnosis()
+    bases = [requested, documented] if documented != requested else [requested]
+    by_name = {f.name: f for f in failed}
+    stored: Explanation | None = None
+    if wrong := [name for name in moving if name in by_name]:
+        found = MovingSearch(trials, moving).run(bases)
+        stored = diagnosis.add(wrong, found, case)
+        if stored is None:
+            diagnosis.causes += [_unexplained(by_name[name], found.nearest, case) for name in wrong]
+    applied: Explanation | None = None
+    if (output := by_name.get("output")) is not None:
+        left = [_with_stored(base, stored) for base in bases]
+        applied = _output(trials, output, left, diagnosis)
+    if (inference := by_name.get("inference")) is not None:
+        left = [_with_applied(_with_stored(base, stored), applied) for base in bases]
+        _output(trials, inference, [*dict.fromkeys([*left, *bases])], diagnosis)
+    return diagnosis
+
+
+def _with_stored(base: Semantics, stored: Explanation | None) -> Semantics:
+    """A reading with the moving statistics that were found to be kept."""
+    if stored is None:
+        return base
+    found = stored.semantics
+    return replace(base, momentum=found.momentum, moving_variance=found.moving_variance, update=found.update)
+
+
+def _with_applied(base: Semantics, applied: Explanation | None) -> Semantics:
+    """A reading with the application that was found to be made."""
+    if applied is None:
+        return base
+    changes: dict[str, Any] = {name: getattr(applied.semantics, name) for name in _APPLIED}
+    return replace(base, **changes)
+
+
+def _output(trials: Trials, failed: Failed, bases: Sequence[Semantics], diagnosis: Diagnosis) -> Explanation | None:
+    case = trials.case
+    among = [failed.found.worst.at] if failed.found.worst else []
+    found = OutputSearch(trials, failed.name, failed.tensor, among=among, below=failed.below).run(bases)
+    if (explanation := diagnosis.add([failed.name], found, case)) is not None:
+        if not any(a.kind == "epsilon" for a in explanation.alterations):
+            diagnosis.notes += _epsilon_unseen(trials, failed, explanation)
+        return explanation
+    other = statistics.of_output(trials, failed.tensor) if failed.name == "output" else None
+    if other is not None and other.kind is not None:
+        diagnosis.causes.append(Cause(kind=other.kind, effective=other.variance, message=other.message))
+        diagnosis.explained.add(failed.name)
+    elif not failed.below:
+        cause = _unexplained(failed, found.nearest, case)
+        if other is not None:
+            cause = cause.model_copy(update={"message": f"{cause.message} {other.message}"})
+        diagnosis.causes.append(cause)
+    return None
+
+
+def _epsilon_unseen(trials: Trials, failed: Failed, explanation: Explanation) -> list[str]:
+    """That an output cannot show its epsilon, if it cannot."""
+    elements = sampled(trials, failed.name, failed.tensor, [])
+    seen = epsilon.solve(elements, explanation.semantics)
+    if seen is None or not (seen.holds(0.0) and seen.holds(trials.case.requested.epsilon)):
+        return []
+    return [f"{failed.name} cannot show epsilon: the variance drowns any up to {seen.high:.2g}"]
+
+
+def _unexplained(failed: Failed, nearest: Explanation | None, case: Case) -> Cause:
+    """What is seen of a tensor that no reading explains, and the reading that comes nearest."""
+    name, found = failed.name, failed.found
+    assert found.worst is not None  # something is beyond its bound
+    worst = found.worst
+    actual, expected = f"{worst.actual:.9g}", f"{worst.expected:.9g}"
+    if actual == expected:
+        actual, expected = f"{worst.actual:.17g}", f"{worst.expected:.17g}"
+    where = f"{name}{list(worst.at)} is {actual}; it should be {expected}"
+    if found.nonfinite:
+        return Cause(kind="nonfinite", effective=repr(worst.actual), message=f"{where}.{_not_finite(failed, case)}")
+    limit = "what rounding can explain" if case.tolerance is None else "the case's tolerance"
+    message = f"{where}: {worst.bound_ratio:.2g} times {limit}."
+    if nearest is not None and np.isfinite(nearest.ratio):
+        message += f" Nearest: {words.summary(nearest, case)}, which leaves {nearest.ratio:.2g} times the bound."
+    return Cause(kind="unexplained", message=message)
+
+
+def _not_finite(failed: Failed, case: Case) -> str:
+    """How many values are not finite, and in which channels."""
+    spoilt = ~np.isfinite(np.asarray(failed.tensor, dtype=np.float64))
+    count = int(spoilt.sum())
+    text = f" {count:,} of {spoilt.size:,} values are not finite"
+    if failed.name in ("output", "inference") and case.channels.kept:
+        others = tuple(a for a in range(spoilt.ndim) if a not in case.channels.kept)
+        channels = np.argwhere(np.atleast_1d(spoilt.any(axis=others)))
+        if len(channels) <= 3 < case.channels.count:
+            text += f", all in channel{'s' if len(channels) > 1 else ''} {', '.join(str(c.tolist()) for c in channels)}"
+    if case.input.dtype == "float16":
+        text += f"; float16 ends at {Format.of('float16').largest:,.0f}"
+    return f"{text}."

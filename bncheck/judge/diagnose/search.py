@@ -1,0 +1,253 @@
+"""The smallest change of a reading that reproduces what was seen: no change, then every single one, then every pair.
+
+An output and the moving statistics are searched apart, because they depend on different things: what normalizes need
+not be what is stored. Among explanations with as many changes, one whose solved value has a name comes first, then the
+order of preference; how well they fit carries no order, since all honest results fit equally well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bncheck.judge.diagnose import alterations, epsilon, momentum
+from bncheck.judge.diagnose.alterations import Alteration
+from bncheck.judge.diagnose.solved import Known, Solved
+from bncheck.judge.evidence import Lines, lines, readings
+from bncheck.judge.trials import Trials, everywhere, sampled
+from bncheck.reference import Tensor
+from bncheck.semantics import Semantics
+
+MOST = 2
+"""Changes of one side that are tried together."""
+
+MOST_VALUES = 1 << 24
+"""Values up to which lines are fitted to the channels of an output; larger ones are explained by their elements."""
+
+LEAST_NOISE = 0.01
+"""Of the bound of arithmetic in fewer bits: errors that are smaller are not those of such arithmetic."""
+
+LEAST_REST = 0.003
+"""Of errors that are straight lines in x: what arithmetic in few bits leaves beside them at least."""
+
+CONFIRMED = 3
+"""Times that elements which a solved value missed are added to those that it is solved from."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A reading, as changes of another; ``ratio`` is the largest error that it leaves, over its bound."""
+
+    alterations: tuple[Alteration, ...]
+    semantics: Semantics
+    solved: Solved | None
+    ratio: float
+
+    @property
+    def fits(self) -> bool:
+        return self.ratio <= 1
+
+    def named(self, requested: Semantics) -> list[Known]:
+        """The known values that the solved number may be."""
+        if self.solved is None:
+            return []
+        field = next(a.solved for a in self.alterations if a.solved)
+        known = epsilon.known(requested.epsilon) if field == "epsilon" else momentum.known(requested.momentum)
+        return self.solved.named(known)
+
+    def order(self, requested: Semantics) -> tuple[int, bool, tuple[int, ...]]:
+        """By which explanations are sorted, the likeliest first."""
+        unnamed = self.solved is not None and not self.named(requested)
+        return len(self.alterations), unnamed, tuple(sorted(a.preference for a in self.alterations))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search of one side found: all equally small explanations, the likeliest first, or how near it came."""
+
+    explanations: list[Explanation]
+    nearest: Explanation | None
+
+
+Try = Callable[[tuple[Alteration, ...], Semantics], Explanation | None]
+
+
+def _search(
+    bases: Sequence[Semantics],
+    changes: Callable[[Semantics], Sequence[Alteration]],
+    attempt: Try,
+    confirm: Callable[[Explanation], Explanation | None],
+    dtype: str,
+    *,
+    noisy: bool = True,
+) -> Found:
+    """``noisy``: that errors are not of one kind for a whole channel, as those of arithmetic in few bits are not."""
+    nearest: Explanation | None = None
+    for size in range(MOST + 1):
+        fitting: list[Explanation] = []
+        for base in bases:
+            for chosen in alterations.combined(changes(base), size):
+                with np.errstate(all="ignore"):
+                    tried = attempt(chosen, base)
+                    if tried is not None and tried.fits:
+                        tried = confirm(tried)
+                if tried is not None and tried.fits:
+                    fitting.append(tried)
+                elif tried is not None and (nearest is None or tried.ratio < nearest.ratio):
+                    nearest = tried
+        if fitting:
+            requested = bases[0]
+            return Found(sorted(_distinct(fitting), key=lambda e: e.order(requested)), None)
+    for base in bases:
+        for change in alterations.of_precision(dtype) if noisy else ():
+            with np.errstate(all="ignore"):
+                tried = attempt((change,), base)
+            if tried is not None and LEAST_NOISE <= tried.ratio <= 1:
+                with np.errstate(all="ignore"):
+                    tried = confirm(tried)
+                if tried is not None and tried.fits:
+                    return Found([tried], None)
+    return Found([], nearest)
+
+
+def _distinct(explanations: Iterable[Explanation]) -> list[Explanation]:
+    """Without those that say the same of two bases."""
+    return list({(frozenset(e.alterations), e.semantics): e for e in explanations}.values())
+
+
+class OutputSearch:
+    """The search for what one output, ``output`` or ``inference``, was made of.
+
+    ``among``: elements that must be looked at. ``below``: that it is wrong shows below the bound of its elements only.
+    """
+
+    def __init__(
+        self, trials: Trials, name: str, actual: Tensor, *, among: Sequence[tuple[int, ...]] = (), below: bool = False
+    ) -> None:
+        self._trials, self._actual, self._below = trials, actual, below
+        self._inference, self._own = name == "inference", trials.case.channels
+        self._elements = sampled(trials, name, actual, among)
+        self._told = self._elements.told(trials.case.requested)
+        self._lines: Lines | None = None
+        if not self._inference and actual.size <= MOST_VALUES:
+            applied = trials.reference(trials.case.requested).output
+            self._lines = lines(actual, trials.inputs.batches[trials.case.steps - 1], applied)
+
+    def run(self, bases: Sequence[Semantics]) -> Found:
+        """Explanations as changes of any of ``bases``, the first of which is what was requested."""
+        shape = self._own.shape
+
+        def changes(base: Semantics) -> Sequence[Alteration]:
+            return alterations.of_output(base, shape, inference=self._inference)
+
+        dtype = self._trials.case.input.dtype
+        return _search(bases, changes, self._attempt, self._confirm, dtype, noisy=self._noisy())
+
+    def _noisy(self) -> bool:
+        """Whether errors differ within a channel by more than a straight line in x does."""
+        if self._lines is None:
+            return True
+        fit = self._lines.fit
+        with np.errstate(all="ignore"):
+            return bool(np.any(fit.remainder > LEAST_REST * (np.abs(fit.offset) + np.abs(fit.slope) * fit.deviation)))
+
+    def _attempt(self, chosen: tuple[Alteration, ...], base: Semantics) -> Explanation | None:
+        semantics = base
+        for alteration in chosen:
+            semantics = alteration.of(semantics)
+        if not all(alterations.matters(semantics, a, inference=self._inference) for a in chosen):
+            return None
+        solves = any(a.solved for a in chosen)
+        return self._tried(Explanation(chosen, semantics, None, np.inf), solves=solves)
+
+    def _tried(self, explanation: Explanation, *, solves: bool) -> Explanation | None:
+        semantics, solved = explanation.semantics, None
+        by_lines = self._lines is not None and alterations.uniform(semantics, self._own)
+        if self._below and not by_lines:
+            return None  # what is so different shows in the elements
+        if solves:
+            if (solved := epsilon.solve(self._elements, semantics)) is None:
+                return None
+            semantics = replace(semantics, epsilon=max(solved.value, 0.0))
+            if by_lines and self._lines is not None:
+                applied = self._trials.reference(semantics).output
+                if (solved := epsilon.sharpened(solved, self._lines, applied)) is None:
+                    return None
+                semantics = replace(semantics, epsilon=max(solved.value, 0.0))
+        ratio = self._elements.compare(semantics).bound_ratio
+        if ratio <= 1 and self._elements.told(semantics) < min(0.5, self._told):
+            return None  # without a number or a bound, everything fits
+        if by_lines and ratio <= 1:
+            ratio = max(ratio, self._by_lines(semantics))
+        return replace(explanation, semantics=semantics, solved=solved, ratio=ratio)
+
+    def _by_lines(self, semantics: Semantics) -> float:
+        """How far slopes and variances are from those of a reading, over what rounding and summation can do."""
+        applied = self._trials.reference(semantics).output
+        assert self._lines is not None
+        if not applied.batch and applied.steps_before:
+            return 0.0
+        seen = readings(self._lines, applied)
+        found = seen.slope.max(initial=0.0)
+        return float(max(found, seen.cancellation.max(initial=0.0)) if seen.cancels else found)
+
+    def _confirm(self, explanation: Explanation) -> Explanation | None:
+        """The explanation, tried on all elements. A value that was solved from some is solved again with those that it
+        missed."""
+        for _ in range(CONFIRMED):
+            missed, ratio = self._missed(explanation)
+            if not missed or explanation.solved is None:
+                return replace(explanation, ratio=max(explanation.ratio, ratio))
+            self._elements = self._elements.with_positions(missed)
+            again = self._tried(explanation, solves=True)
+            if again is None or not again.fits:
+                return again
+            explanation = again
+        return None
+
+    def _missed(self, explanation: Explanation) -> tuple[list[int], float]:
+        """The worst element of each block that an explanation does not reproduce, and the largest error over bound."""
+        if self._elements.actual.size == self._actual.size:
+            return [], explanation.ratio
+        if alterations.uniform(explanation.semantics, self._own):
+            found = self._trials.whole(explanation.semantics, self._elements.name, self._actual)
+            at = found.worst.at if found.worst else ()
+            return [] if found.within else [int(np.ravel_multi_index(at, self._actual.shape))], found.bound_ratio
+        missed, ratio = [], 0.0
+        for block in everywhere(self._trials, self._elements.name, self._actual):
+            found = block.compare(explanation.semantics)
+            ratio = max(ratio, found.bound_ratio)
+            if not found.within:
+                missed.append(block.position(found))
+        return missed, ratio
+
+
+class MovingSearch:
+    """The search for what the moving statistics that are checked were made of, by name."""
+
+    def __init__(self, trials: Trials, actual: Mapping[str, Tensor]) -> None:
+        self._trials, self._actual = trials, actual
+
+    def run(self, bases: Sequence[Semantics]) -> Found:
+        """Explanations as changes of any of ``bases``, the first of which is what was requested."""
+        case = self._trials.case
+
+        def changes(base: Semantics) -> Sequence[Alteration]:
+            return alterations.of_moving(base, case.channels.shape)
+
+        return _search(bases, changes, self._attempt, lambda found: found, case.input.dtype)
+
+    def _attempt(self, chosen: tuple[Alteration, ...], base: Semantics) -> Explanation | None:
+        semantics, solved = base, None
+        for alteration in chosen:
+            semantics = alteration.of(semantics)
+        if any(alteration.solved for alteration in chosen):
+            if semantics.updates == "none":
+                return None
+            if (solved := momentum.solve(self._trials, semantics, self._actual)) is None:
+                return None
+            semantics = replace(semantics, momentum=min(max(solved.value, 0.0), 1.0))
+        ratio = max(self._trials.moving(semantics, name, tensor).bound_ratio for name, tensor in self._actual.items())
+        return Explanation(chosen, semantics, solved, ratio)

@@ -1,0 +1,121 @@
+"""Statistics that are off in no way that a reading has: what cancellation and long sums in few bits leave behind.
+
+Where no reading explains an output, but each channel is still one straight line in x, the line says which mean and
+which variance were used. How far they are off, against what a variance as E[x^2] - E[x]^2 and what a sum in 16 bits may
+be off by, is the cause; if neither, it is at least known that the statistics are wrong and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bncheck.bounds import Errors
+from bncheck.causes import CauseKind
+from bncheck.doubledouble import Array, Plain
+from bncheck.formats import Format
+from bncheck.judge import compare
+from bncheck.judge.evidence import fitted
+from bncheck.judge.trials import Trials
+from bncheck.placement import variance_of
+from bncheck.reference import Tensor
+
+MOST_VALUES = 1 << 24
+"""Values up to which lines are fitted to an output."""
+
+LEFT = 4.0
+"""Of the bound: what a line that is fitted by least squares may leave of an honest output."""
+
+
+@dataclass(frozen=True)
+class OtherStatistics:
+    """The statistics that an output shows: the mean off by so many deviations, the variance by so much of itself."""
+
+    kind: CauseKind | None
+    mean: float
+    variance: float
+    message: str
+
+
+def of_output(trials: Trials, actual: Tensor) -> OtherStatistics | None:
+    """Which other statistics of its batch an output shows; None if it is not that of any."""
+    case = trials.case
+    semantics = case.requested
+    channels = case.channels
+    if semantics.mode != "training" or channels.values < 3 or actual.size > MOST_VALUES:
+        return None
+    if not np.isfinite(np.asarray(actual, dtype=np.float64)).all():
+        return None
+    reference = trials.reference(semantics)
+    x, applied = trials.inputs.batches[case.steps - 1], reference.output
+    with np.errstate(all="ignore"):
+        fit = fitted(actual, x, applied).fit
+        divisor = applied.divisor.hi / (1 + fit.slope)
+        variance = variance_of(divisor, applied.epsilon, applied.placement)
+        mean = applied.mean.hi - fit.offset / (applied.scale.hi * (1 + fit.slope))
+        seen = replace(
+            applied,
+            mean=Plain.of(mean),
+            variance=Plain.of(variance),
+            divisor=Plain.of(divisor),
+            scale=Plain.of(applied.gamma.hi / divisor),
+        )
+        none = np.zeros(channels.count)
+        bound = trials.bounds(reference).of(seen, Errors(none, none))
+        left = compare.compare(actual, compare.of_output(seen, x, bound, None))
+        if not left.bound_ratio <= LEFT:
+            return None
+        line = (
+            f"In each channel it is still a straight line in x: the slope is off by up to {_largest(fit.slope):+.2%}, "
+            f"the height at the mean by up to {_largest(fit.offset):+.2g}."
+        )
+        if not (np.isfinite(variance).all() and np.isfinite(mean).all() and (variance >= 0).all()):
+            return OtherStatistics(None, np.nan, np.nan, line)
+        return _told(
+            line,
+            (mean - applied.mean.hi) / np.sqrt(applied.variance.hi),
+            variance / applied.variance.hi - 1,
+            np.abs(applied.mean.hi) / np.sqrt(applied.variance.hi),
+            channels.values,
+            case.input.dtype,
+        )
+
+
+def _told(line: str, mean: Array, variance: Array, offset: Array, values: int, dtype: str) -> OtherStatistics:
+    single = Format.of("float64" if dtype == "float64" else "float32").roundoff
+    off_mean, off_variance = np.abs(mean), np.abs(variance)
+
+    def drift(u: float) -> Array:
+        limit: Array = u * (values * (offset / 2 + 0.4) + 4 * offset + 4)
+        return limit
+
+    def summed(u: float) -> Array:
+        limit: Array = 2 * u * (values + 8) + 1.16 * off_mean + off_mean**2
+        return limit
+
+    worst = int(np.argmax(off_variance + off_mean))
+    sizes = float(mean[worst]), float(variance[worst])
+    said = f"the mean is off by {sizes[0]:+.2g} deviations, the variance by {sizes[1]:+.2%} in the worst channel"
+    lost = 3 * single * (1 + offset**2) * (values / 2 + 4)
+    if np.all((off_mean <= drift(single)) & ((off_variance <= lost) | (off_variance <= summed(single)))):
+        return OtherStatistics(
+            "cancellation",
+            *sizes,
+            f"The statistics are off ({said}) as those of E[x^2] - E[x]^2 are where |mean| is {offset.max():.3g} "
+            "deviations; subtract the mean first.",
+        )
+    if dtype in ("float16", "bfloat16"):
+        low = Format.of(dtype).roundoff
+        if np.all((off_mean <= drift(low)) & (off_variance <= summed(low) + 3 * low * (1 + offset**2) * values)):
+            return OtherStatistics(
+                "accumulation",
+                *sizes,
+                f"The statistics are off ({said}) as sums of {values:,} values in {dtype} are; accumulate in float32.",
+            )
+    return OtherStatistics(None, *sizes, line)
+
+
+def _largest(values: Array) -> float:
+    """The largest by size, with its sign."""
+    return float(values[int(np.nanargmax(np.abs(values)))])

@@ -1,0 +1,207 @@
+"""What an explanation says to a user: what was used, what was requested, how one knows it, what it is known from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bncheck.case.model import Case
+from bncheck.document import Cause
+from bncheck.judge.diagnose import epsilon, momentum
+from bncheck.judge.diagnose.alterations import Alteration
+from bncheck.judge.diagnose.search import Explanation
+from bncheck.judge.diagnose.solved import Known, Solved
+from bncheck.semantics import Semantics
+
+_PARAMETERS = {
+    ("scale", False): ("gamma ignored", "gamma is ignored: the output is as if all of it were 1."),
+    ("center", False): ("beta ignored", "beta is ignored: the output is as if all of it were 0."),
+    ("gamma_offset", 1.0): ("1 + gamma", "1 + gamma multiplies, not gamma: the weights hold what is added to 1."),
+    ("exchange", "gamma and beta"): ("gamma and beta exchanged", "gamma and beta are taken for each other."),
+    ("exchange", "mean and variance"): (
+        "mean and variance exchanged",
+        "mean and variance are taken for each other: the variance is subtracted, and the root of the mean divides.",
+    ),
+    ("taken", "deviation"): (
+        "deviation for variance",
+        "a deviation is taken for the variance: the root of sqrt(variance) + epsilon divides.",
+    ),
+    ("taken", "square"): (
+        "variance squared",
+        "the variance is taken for a deviation and squared: the root of variance^2 + epsilon divides.",
+    ),
+}
+_UPDATES = {
+    "none": "the moving statistics are as they were before: they were not updated.",
+    "once": "the moving statistics were updated by this batch, in inference.",
+    "twice": "the moving statistics were updated two times by the same batch.",
+    "crossed": "the batch's variance entered the moving mean, and its mean the moving variance.",
+    "exchanged": "each moving statistic is stored as the other.",
+}
+_MODES = {
+    "moving": ("moving statistics", "the moving statistics normalize, as in inference; those of the batch should."),
+    "updated": (
+        "updated moving statistics",
+        "the moving statistics normalize, after this batch had updated them; {should} should.",
+    ),
+    "batch": ("batch statistics", "the batch's own statistics normalize, as in training; the moving ones should."),
+}
+
+
+def causes(explanation: Explanation, case: Case) -> list[Cause]:
+    """One cause for each change of an explanation."""
+    return [_cause(alteration, explanation, case) for alteration in explanation.alterations]
+
+
+def summary(explanation: Explanation, case: Case) -> str:
+    """An explanation in a few words, to tell it from others."""
+    parts = []
+    for cause in causes(explanation, case):
+        used = _number(cause.effective) if isinstance(cause.effective, float) else str(cause.effective)
+        parts.append(f"{cause.kind} {used}")
+    return " with ".join(parts) or "nothing changed"
+
+
+def _cause(alteration: Alteration, explanation: Explanation, case: Case) -> Cause:
+    changes, kind, requested = dict(alteration.changes), alteration.kind, case.requested
+    asked: Any = None
+    interval: list[float] | None = None
+    used: Any
+    if alteration.solved is not None:
+        assert explanation.solved is not None
+        asked = getattr(requested, alteration.solved)
+        known = (epsilon.known if alteration.solved == "epsilon" else momentum.known)(asked)
+        solved, named = explanation.solved, explanation.solved.named(known)
+        used = _used(solved, named)
+        interval = [solved.low, solved.high]
+        message = _solved(used, solved, asked, named, case.input.dtype)
+    elif kind == "axis":
+        asked, used, message = _axis(changes, case)
+    elif kind in ("batch-variance", "moving-variance"):
+        used = next(iter(changes.values()))
+        asked = "biased" if used == "unbiased" else "unbiased"
+        message = _variance(kind, used, asked, case.channels.values)
+    elif kind == "momentum":
+        asked, used = requested.momentum, "cumulative"
+        message = f"the plain average of all steps used, momentum {asked:g} requested (PyTorch's `momentum=None`)."
+    elif kind == "mode":
+        asked = requested.mode
+        used, words = _MODES[changes["normalized_by"]]
+        message = words.format(should="those of the batch" if asked == "training" else "those before it")
+    elif kind == "epsilon-placement":
+        asked, used, message = _placement(changes["placement"], explanation.semantics)
+    elif kind == "moving-update":
+        asked, used = requested.updates, changes["update"]
+        message = _UPDATES[used]
+    elif kind == "precision":
+        asked, used, message = _precision(changes["precision"], case)
+    else:
+        asked, (used, message) = "as given", _PARAMETERS[alteration.changes[0]]
+    sentence = message[:1].upper() + message[1:]
+    return Cause(kind=kind, requested=asked, effective=used, interval=interval, message=sentence)
+
+
+def _used(solved: Solved, named: Sequence[Known]) -> float:
+    """The number to report: a known value that is as good as the estimate, else the estimate."""
+    near = [k for k in named if k.value == 0 or abs(k.value - solved.value) <= 0.4 * (solved.high - solved.low) / 2]
+    return near[0].value if near else max(solved.value, 0.0)
+
+
+def _solved(used: float, solved: Solved, asked: float | str, named: Sequence[Known], dtype: str) -> str:
+    low, high = _interval(solved)
+    wanted = asked if isinstance(asked, str) else _number(asked)
+    message = f"{_number(used)} used ({low} to {high} fit), {wanted} requested"
+    if not named:
+        return f"{message}."
+    if len(named) == 1:
+        return f"{message}: {named[0].says}."
+    names = " and ".join((", ".join(k.name for k in named[:-1]), named[-1].name))
+    both = "both" if len(named) == 2 else "all"
+    return f"{message}. {names} {both} fit; {dtype} cannot tell them apart in this case."
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _interval(solved: Solved) -> tuple[str, str]:
+    """Both ends, with as many digits as tell them apart."""
+    low, high = max(solved.low, 0.0), solved.high
+    for digits in range(2, 17):
+        ends = f"{low:.{digits}g}", f"{high:.{digits}g}"
+        if low == high or (float(ends[1]) - float(ends[0])) >= 0.8 * (high - low) > 0:
+            break
+    return ends
+
+
+def _named(axes: Sequence[int], layout: str) -> str:
+    return ", ".join(f"{layout[a]} (axis {a})" for a in axes) or "no axis"
+
+
+def _axis(changes: dict[str, Any], case: Case) -> tuple[list[int], Any, str]:
+    layout, own = case.input.layout, case.channels
+    kept, order = list(changes["kept"]), changes.get("order")
+    asked = list(own.kept)
+    if order is not None:
+        read = "".join(layout[a] for a in order)
+        used: Any = read
+        return (
+            asked,
+            used,
+            (
+                f"the memory of {layout} is read as {read}: the axes were renamed (by a reshape), not transposed, and "
+                "what is kept there is no channel."
+            ),
+        )
+    others = [a for a in range(len(layout)) if a not in kept and own.shape[a] > 1]
+    message = (
+        f"statistics keep {_named(kept, layout)} and average over {', '.join(layout[a] for a in others) or 'nothing'}; "
+        f"requested is to keep {_named(asked, layout)}."
+    )
+    if changes["along"] is None and kept:
+        message = message[:-1] + f". gamma, beta and the moving statistics lie along {_named(kept, layout)} too."
+    long = [a for a in asked if own.shape[a] > 1]
+    if sorted(kept) == [a for a in range(len(layout)) if own.shape[a] > 1 and a not in long]:
+        message += " What should be kept is reduced: Keras's `axis` names the axes kept, NumPy's those reduced."
+    elif not kept:
+        message += " One mean and one variance serve everything."
+    elif 0 in kept and 0 not in asked and layout[0] == "N":
+        message += " Each sample has statistics of its own, as in layer or instance normalization."
+    return asked, kept, message
+
+
+def _variance(kind: str, used: str, asked: str, values: int) -> str:
+    factor = f"times {values:,}/{max(values - 1, 1):,}"
+    by = f"the unbiased variance (divided by N - 1, {factor})" if used == "unbiased" else "the biased variance"
+    if kind == "batch-variance":
+        rest = " Every framework normalizes a batch by the biased one." if used == "unbiased" else ""
+        return f"the batch is normalized by {by}; {asked} is requested.{rest}"
+    rest = " PyTorch and TensorFlow's fused kernel keep the unbiased one, Keras and ONNX the biased."
+    return f"the moving variance takes {by}; {asked} is requested.{rest}"
+
+
+def _placement(placement: str, semantics: Semantics) -> tuple[str, str, str]:
+    number = _number(semantics.epsilon)
+    asked = "inside the root"
+    if placement == "outside":
+        return (
+            asked,
+            "outside the root",
+            (f"epsilon is added outside the root, sqrt(variance) + {number}; it should be sqrt(variance + {number})."),
+        )
+    return (
+        asked,
+        "a floor",
+        (f"epsilon is a floor, sqrt(max(variance, {number})), not added; it should be sqrt(variance + {number})."),
+    )
+
+
+def _precision(precision: str, case: Case) -> tuple[str, str, str]:
+    dtype = case.input.dtype
+    if precision == "narrow":
+        used = f"{dtype} for scale, shift or statistics"
+        return "float32 inside", used, f"scale, shift or statistics are rounded to {dtype}; float32 inside is usual."
+    names = {"float16": "11 significant bits (float16, TF32)", "bfloat16": "8 significant bits (bfloat16)"}
+    used = names.get(precision, precision)
+    inside = "float32" if dtype in ("float16", "bfloat16") else dtype
+    return inside, used, f"the errors are those of arithmetic in {used}; {inside} is due for {dtype} tensors."
