@@ -15,18 +15,30 @@ from bncheck import documented
 
 PACKAGE = Path(bncheck.__file__).parent
 
-MATHEMATICS = {"semantics", "causes", "doubledouble", "channels", "formats", "placement", "reference", "bounds"}
+MATHEMATICS = {
+    "semantics",
+    "causes",
+    "doubledouble",
+    "channels",
+    "formats",
+    "placement",
+    "kept_sets",
+    "reference",
+    "bounds",
+}
 
 MAY_IMPORT = {
     **dict.fromkeys(MATHEMATICS, MATHEMATICS),
     "case": MATHEMATICS,
     "document": {"causes"},
     "documented": MATHEMATICS | {"case"},
+    "explain": MATHEMATICS | {"case", "documented"},
     "judge": MATHEMATICS | {"case", "documented", "document"},
+    "power": MATHEMATICS | {"case", "judge"},
     "worker": set(),
     "run": MATHEMATICS | {"case", "documented", "document", "judge", "worker"},
     "reports": {"document"},
-    "cli": MATHEMATICS | {"case", "documented", "document", "judge", "run", "reports"},
+    "cli": MATHEMATICS | {"case", "documented", "document", "explain", "judge", "power", "run", "reports"},
     "__main__": {"cli"},
     "__init__": set(),
 }

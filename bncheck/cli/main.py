@@ -11,6 +11,8 @@ from bncheck import __version__
 
 COMMANDS = {
     "run": "Run cases on every implementation installed and judge every difference.",
+    "explain": "Say what an axis means: what is kept, how others write it, whether it looks like a mistake.",
+    "power": "Say what a set of cases could ever catch, without running any implementation.",
     "lint": "Check case files without running them.",
     "schema": "Print the JSON Schema of case files or of results, for editors and programs.",
     "report": "Render a report of a results document, whenever it was written.",

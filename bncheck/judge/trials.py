@@ -6,7 +6,7 @@ A search tries hundreds of readings. So statistics are found once for every set 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -42,13 +42,24 @@ _GOLDEN = 0.6180339887498949
 
 
 class Trials:
-    """One case, ready to be read in any way. ``statistics_dtype`` is that of parameters and moving statistics."""
+    """One case, ready to be read in any way.
 
-    def __init__(self, case: Case, inputs: Inputs, statistics_dtype: str) -> None:
+    ``statistics_dtype`` is that of parameters and moving statistics; ``statistics`` finds those of a batch, where they
+    are not to be the right ones.
+    """
+
+    def __init__(
+        self,
+        case: Case,
+        inputs: Inputs,
+        statistics_dtype: str,
+        statistics: Callable[[Tensor, Channels], Statistics] | None = None,
+    ) -> None:
         self.case, self.inputs = case, inputs
         self._statistics_dtype = statistics_dtype
         self._kept_sets = {id(batch): KeptSets(batch) for batch in inputs.batches}
         self._references: dict[Semantics, Reference] = {}
+        self._other_statistics = statistics
 
     @cached_property
     def _parameters(self) -> Parameters:
@@ -80,6 +91,8 @@ class Trials:
 
     def statistics(self, batch: Tensor, channels: Channels) -> Statistics:
         """The statistics of a batch for any set of kept axes."""
+        if self._other_statistics is not None:
+            return self._other_statistics(batch, channels)
         return self._kept_sets[id(batch)](channels)
 
     def bounds(self, reference: Reference) -> Bounds:
@@ -168,6 +181,10 @@ class Elements:
         """These elements and others."""
         together = np.unique(np.concatenate([self._positions, np.array(positions, dtype=np.intp)]))
         return Elements(self._trials, self.name, self._given, together)
+
+    def under(self, trials: Trials) -> Elements:
+        """The same elements of the same case, with other statistics."""
+        return Elements(trials, self.name, self._given, self._positions)
 
     def _cell(self, channels: Channels) -> NDArray[np.intp]:
         """For each element, the number of its channel."""

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 import textwrap
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import click
-from tabulate import tabulate
 
 from bncheck.document import Document, Result
+from bncheck.reports.columns import WIDTH, columns, shortened
 
-WIDTH = 100
 CASE_WIDTH = 36
 RUNNER_WIDTH = 20
 TOLD = 3
@@ -53,39 +52,24 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def _table(headers: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[str] = (), width: int = WIDTH) -> str:
-    """Columns under their headers; the last is cut to what is left of the width."""
-    cells = [list(headers), *([str(cell) for cell in row] for row in rows)]
-    taken = sum(2 + max(len(click.unstyle(row[c])) for row in cells) for c in range(len(headers) - 1))
-    for row in cells:
-        row[-1] = _shortened(row[-1], max(width - taken, 8))
-    aligned = ["right" if header in right else "left" for header in headers]
-    text = tabulate(cells, tablefmt="plain", colalign=aligned, disable_numparse=True)
-    return "\n".join(line.rstrip() for line in text.split("\n"))
-
-
-def _shortened(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 3] + "..."
-
-
 def _implementations(document: Document) -> str:
     counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for result in document.results:
         counts[result.runner, result.device][result.verdict] += 1
-    columns = ("pass", "known", "fail", "error", "unsupported")
+    verdicts = ("pass", "known", "fail", "error", "unsupported")
     several = len({i.device for i in document.implementations}) > 1
     rows = [
         [
-            _shortened(i.runner, RUNNER_WIDTH),
+            shortened(i.runner, RUNNER_WIDTH),
             *([i.device] if several else []),
-            _shortened(i.version or "does not load", 30),
-            *(counts[i.runner, i.device][c] for c in columns),
+            shortened(i.version or "does not load", 30),
+            *(counts[i.runner, i.device][v] for v in verdicts),
         ]
         for i in document.implementations
         if i.available or (i.runner, i.device) in counts
     ]
-    headers = ["runner", *(["device"] if several else []), "version", *columns]
-    table = _table(headers, rows, right=columns)
+    headers = ["runner", *(["device"] if several else []), "version", *verdicts]
+    table = columns(headers, rows, right=verdicts)
     by_reason: dict[str, list[str]] = defaultdict(list)
     for i in document.implementations:
         if not i.available and (i.runner, i.device) not in counts:
@@ -102,7 +86,7 @@ def _every(document: Document, style: Style) -> str:
         note = result.reason or result.error or "; ".join([c.kind for c in result.causes] + result.notes)
         verdict = style(result.verdict, colours.get(result.verdict, "yellow"))
         rows.append([_runner(result), verdict, "-" if largest is None else _ratio(largest), note])
-    header, *lines = _table(["runner", "verdict", "x bound", "note"], rows, ["x bound"], WIDTH - 2).split("\n")
+    header, *lines = columns(["runner", "verdict", "x bound", "note"], rows, ["x bound"], WIDTH - 2).split("\n")
     listed, last = [f"case\n  {header}"], None
     for result, line in zip(document.results, lines, strict=True):
         if result.case != last:
@@ -114,7 +98,7 @@ def _every(document: Document, style: Style) -> str:
 
 def _runner(result: Result) -> str:
     """The runner, and its device where that is not the CPU."""
-    name = _shortened(result.runner, RUNNER_WIDTH)
+    name = shortened(result.runner, RUNNER_WIDTH)
     return name if result.device == "cpu" else f"{name} on {result.device}"
 
 
@@ -137,12 +121,12 @@ def _known(document: Document, every: bool) -> str:
             key = (_runner(result), cause.kind, requested, _value(cause.effective), cause.source.split(" <")[0])
             groups[key] += 1
     rows = [
-        [runner, kind, count, _shortened(requested, 16), _shortened(used, 22), source]
+        [runner, kind, count, shortened(requested, 16), shortened(used, 22), source]
         for (runner, kind, requested, used, source), count in sorted(groups.items())
     ]
     hint = "" if every else "--all lists each"
     head = f"Known: {_count(len(known), 'result')} {'differs' if len(known) == 1 else 'differ'} as documented"
-    table = _table(["runner", "cause", "cases", "requested", "used", "documented in"], rows, right=["cases"])
+    table = columns(["runner", "cause", "cases", "requested", "used", "documented in"], rows, right=["cases"])
     return f"{head:<70}{hint:>24}".rstrip() + "\n" + table
 
 
@@ -156,7 +140,7 @@ def _failed(document: Document, style: Style) -> str:
         return ""
     headers = ("case", "runner", "tensor", "error", "x bound", "cause")
     rows = [_failed_row(r) for r in failed]
-    table = _table(headers, rows, right=["x bound", "error"]).split("\n")
+    table = columns(headers, rows, right=["x bound", "error"]).split("\n")
     lines = [style(f"Failed or in error: {len(failed)}", "red"), table[0]]
     told: Counter[tuple[str, str]] = Counter()
     for result, row in zip(failed, table[1:], strict=True):
@@ -184,7 +168,7 @@ def _failed_row(result: Result) -> list[str]:
     error = f"{worst.max_abs:.1e}" if worst and worst.max_abs is not None else "-"
     ratio = _ratio(worst.bound_ratio) if worst and worst.bound_ratio is not None else "-"
     name = worst.name if worst else "-"
-    return [_shortened(result.case, CASE_WIDTH), _runner(result), name, error, ratio, kinds]
+    return [shortened(result.case, CASE_WIDTH), _runner(result), name, error, ratio, kinds]
 
 
 def _wrapped(text: str, indent: str) -> str:

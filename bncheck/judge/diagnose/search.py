@@ -246,7 +246,8 @@ class MovingSearch:
         if any(alteration.solved for alteration in chosen):
             if semantics.updates == "none":
                 return None
-            if (solved := momentum.solve(self._trials, semantics, self._actual)) is None:
+            solved = momentum.solve(self._trials, semantics, self._actual)
+            if solved is None or solved.holds(1.0):  # 1 is: not updated
                 return None
             semantics = replace(semantics, momentum=min(max(solved.value, 0.0), 1.0))
         ratio = max(self._trials.moving(semantics, name, tensor).bound_ratio for name, tensor in self._actual.items())
