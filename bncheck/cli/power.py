@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bncheck.causes import CauseKind
 from bncheck.cli.paths import load_or_exit, max_elements
 
 if TYPE_CHECKING:
     from bncheck.power import Power
 
-COLUMNS = {
+COLUMNS: dict[CauseKind, str] = {
     "axis": "axis",
     "batch-variance": "batch",
     "moving-variance": "moving",
@@ -34,7 +35,7 @@ params: gamma, beta, mean or variance left out or taken for another. update: of 
 bits: arithmetic in fewer. cancel: a variance as E[x^2] - E[x]^2."""
 WIDTH = 100
 
-SEEN_BY = {
+SEEN_BY: dict[CauseKind, str] = {
     "epsilon": "a wrong epsilon: add a channel with a variance near or below epsilon",
     "momentum": "a wrong momentum: add a case in training whose moving statistics are not those of its batch",
     "axis": "a wrong axis: add a case in training whose axes are longer than 1, or of the same length in inference",

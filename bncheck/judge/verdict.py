@@ -46,12 +46,16 @@ _ORDER: tuple[Verdict, ...] = ("pass", "known", "fail")
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """What is to be judged: the case, its tensors, how it is documented, and the reference under any reading."""
+    """What is to be judged: the case, its tensors, how it is documented, and the reference under any reading.
+
+    ``documents``: whether the implementation has documentation at all, which one's own function has not.
+    """
 
     case: Case
     inputs: Inputs
     reading: Reading
     reference: Callable[[Semantics], Reference]
+    documents: bool = True
 
 
 @dataclass
@@ -238,6 +242,15 @@ def _explain(
     has_other_form = any(c.kind == "dtype" for c in judgement.causes)
     judgement.causes += [c for c in diagnosis.causes if not (has_other_form and c.kind in ("unexplained", "precision"))]
     judgement.notes += diagnosis.notes
+
+
+def _with_documentation(cause: Cause, question: Question) -> Cause:
+    """A cause that was found, with what is documented instead."""
+    if not question.documents or cause.kind in ("unexplained", "nonfinite"):
+        return cause
+    fact = next((f for f in question.reading.facts if KINDS[f.field] == cause.kind), None)
+    said = f"Documented: {fact.words} ({fact.source.name})." if fact else "Not documented for this version."
+    return cause.model_copy(update={"message": f"{cause.message} {said}"})
 
 
 def _turned(failed: Failed, case: Case, requested: _Expectation) -> Cause | None:
