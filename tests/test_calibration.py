@@ -11,6 +11,7 @@ import pytest
 from benchmarks import calibration
 
 from bncheck import documented
+from bncheck.documented.reading import Call
 from bncheck.run.store import Prepared
 
 SEED = 2
@@ -72,7 +73,7 @@ def drawn(tmp_path: Path) -> Callable[[str], Prepared]:
 
 def measured(prepared: Prepared, runner: str, **changed: Any) -> calibration.HonestSide:
     """What is measured of an exact answer, but for the tensors ``changed``."""
-    reading = documented.of("numpy").documented(prepared.loaded.case)
+    reading = documented.of("numpy").documented(Call(prepared.loaded.case))
     reference = prepared.reference(prepared.loaded.case.requested)
     tensors = {**dict(calibration.returned(prepared, reference)), **changed}
     side = calibration.HonestSide()

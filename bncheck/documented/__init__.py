@@ -2,7 +2,8 @@
 
 A module here and one of the same name in ``bncheck.worker.runners`` make a runner. It says in which worker it runs
 (``FAMILY``), which distributions it needs (``NEEDS``), which extra installs them (``EXTRA``), and in
-``documented(case)`` how it reads a case: a `Reading`, or `Unsupported` with the reason.
+``documented(call)`` how it reads a case on one device, with the versions installed: a `Reading`, or `Unsupported` with
+the reason.
 """
 
 from __future__ import annotations
@@ -15,8 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
-    from bncheck.case.model import Case
-    from bncheck.documented.reading import Reading, Unsupported
+    from bncheck.documented.reading import Call, Reading, Unsupported
 
 _RUNNERS = Path(__file__).parent.parent / "worker" / "runners"
 
@@ -29,7 +29,7 @@ class Documented(Protocol):
     EXTRA: str | None
 
     @staticmethod
-    def documented(case: Case) -> Reading | Unsupported: ...
+    def documented(call: Call) -> Reading | Unsupported: ...
 
 
 @cache

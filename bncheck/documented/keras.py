@@ -1,10 +1,13 @@
-"""Keras 3: one axis of any place; epsilon 1e-3, momentum 0.99, biased variances."""
+"""Keras 3: one axis of any place; epsilon 1e-3, momentum 0.99, biased variances.
+
+A 16-bit tensor is cast to float32 and the output back ("BN is prone to overflow with float16/bfloat16 inputs"); with
+``dtype="float16"`` the layer's variables are float16, with ``"mixed_float16"`` float32. So it has been since Keras 3.0.
+"""
 
 from __future__ import annotations
 
-from bncheck.case.model import Case
 from bncheck.documented.arrangement import channel_last
-from bncheck.documented.reading import Reading, Source, Unsupported, defaults, reading, single_axis
+from bncheck.documented.reading import Call, Reading, Source, Unsupported, defaults, reading, single_axis
 
 FAMILY = "tensorflow"
 NEEDS = ("tensorflow", "keras")
@@ -15,7 +18,8 @@ LAYER = Source(
 )
 
 
-def documented(case: Case) -> Reading | Unsupported:
+def documented(call: Call) -> Reading | Unsupported:
+    case = call.case
     if case.momentum == "cumulative":
         return Unsupported("momentum is a number; the layer keeps no cumulative average")
     facts = defaults(case, LAYER, epsilon=1e-3, momentum=0.99, mode="inference")

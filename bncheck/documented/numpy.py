@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from bncheck.case.model import Case
-from bncheck.documented.reading import Reading, Unsupported, reading, without_default
+from bncheck.documented.reading import Call, Reading, Unsupported, reading, without_default
 
 FAMILY = "numpy"
 NEEDS = ("numpy",)
 EXTRA = None
 
 
-def documented(case: Case) -> Reading | Unsupported:
-    if left := without_default(case):
+def documented(call: Call) -> Reading | Unsupported:
+    if left := without_default(call.case):
         return Unsupported(f"a formula has no default {' or '.join(left)}")
-    return reading(case)
+    return reading(call.case)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bncheck.case.model import Case
@@ -21,6 +22,27 @@ KINDS: Mapping[str, CauseKind] = {
     "precision": "precision",
 }
 """The kind of cause that a difference in each field of `Semantics` is."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One case as it is put to an implementation: where, and with what installed.
+
+    ``versions`` are those of the distributions that the implementation needs. Of one that is not there the newest
+    facts are taken.
+    """
+
+    case: Case
+    versions: Mapping[str, str] = field(default_factory=dict)
+    device: str = "cpu"
+
+    def before(self, distribution: str, *release: int) -> bool:
+        """Whether what is installed is older than ``release``: ``call.before("torch", 2, 10)``.
+
+        Only the numbers count: a release candidate or a nightly build is taken for the release that it leads to.
+        """
+        numbers = re.match(r"\d+(\.\d+)*", self.versions.get(distribution, ""))
+        return numbers is not None and tuple(map(int, numbers[0].split(".")))[: len(release)] < release
 
 
 @dataclass(frozen=True)

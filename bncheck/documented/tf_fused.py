@@ -1,10 +1,13 @@
-"""TensorFlow's fused operation: four or five axes, the channel second or last, not float64."""
+"""TensorFlow's fused operation: four or five axes, the channel second or last, not float64.
+
+Statistics and parameters are float32 on every device, whatever x has. An epsilon below 1e-5 is no longer raised, since
+cuDNN takes any from 7.5 on (tensorflow#37768).
+"""
 
 from __future__ import annotations
 
-from bncheck.case.model import Case
 from bncheck.documented.arrangement import channel_last
-from bncheck.documented.reading import Fact, Reading, Source, Unsupported, defaults, reading
+from bncheck.documented.reading import Call, Fact, Reading, Source, Unsupported, defaults, reading
 
 FAMILY = "tensorflow"
 NEEDS = ("tensorflow",)
@@ -16,19 +19,23 @@ FUNCTION = Source(
 )
 KERNEL = Source(
     "TensorFlow's fused kernel",
-    "https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/kernels/fused_batch_norm_op.cc",
+    "https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/core/kernels/fused_batch_norm_op.cc",
+)
+WRAPPER = Source(
+    "fused_batch_norm up to TensorFlow 2.11",
+    "https://github.com/tensorflow/tensorflow/blob/v2.11.1/tensorflow/python/ops/nn_impl.py#L1686-L1689",
 )
 
+LEAST_EPSILON = 1.001e-5
+"""What TensorFlow's Python function raised smaller ones to, whatever the device; the operation under it did not."""
 
-def documented(case: Case) -> Reading | Unsupported:
+
+def documented(call: Call) -> Reading | Unsupported:
+    case = call.case
     if case.input.dtype == "float64":
         return Unsupported("the operation takes float16, bfloat16 and float32")
     if case.momentum == "cumulative":
         return Unsupported("exponential_avg_factor is a number; the operation keeps no cumulative average")
-    facts = (
-        *defaults(case, FUNCTION, epsilon=1e-3, momentum=0.0, mode="training"),
-        Fact("moving_variance", "unbiased", "the kernel keeps N/max(N-1, 1) of it", KERNEL),
-    )
     rank = len(case.input.shape)
     takes = rank in (4, 5) and case.channels.kept in ((1,), (rank - 1,))
     notes: tuple[str, ...] = ("parameters in float32",) if case.input.dtype != "float32" else ()
@@ -38,8 +45,18 @@ def documented(case: Case) -> Reading | Unsupported:
         notes += ("offset of zeros",)
     return reading(
         case,
-        *facts,
+        *defaults(case, FUNCTION, epsilon=1e-3, momentum=0.0, mode="training"),
+        *fused(call, KERNEL),
         arrangement=None if takes else channel_last(case, least=4, most=5),
         parameters_dtype="float32",
         notes=notes,
     )
+
+
+def fused(call: Call, kernel: Source) -> tuple[Fact, ...]:
+    """What the fused operation documents by itself, whoever calls it."""
+    unbiased = Fact("moving_variance", "unbiased", "the fused kernel keeps N/max(N-1, 1) of it", kernel)
+    if call.before("tensorflow", 2, 12) and call.case.requested.epsilon < LEAST_EPSILON:
+        words = "epsilon is raised to at least 1.001e-05, which cuDNN once asked for"
+        return (unbiased, Fact("epsilon", LEAST_EPSILON, words, WRAPPER))
+    return (unbiased,)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bncheck.case.model import Case
-from bncheck.documented.reading import Reading, Source, Unsupported
+from bncheck.documented.reading import Call, Reading, Source, Unsupported
 from bncheck.documented.tf_keras import legacy
 
 FAMILY = "tensorflow"
@@ -16,5 +15,5 @@ FUNCTION = Source(
 )
 
 
-def documented(case: Case) -> Reading | Unsupported:
-    return legacy(case, FUNCTION)
+def documented(call: Call) -> Reading | Unsupported:
+    return legacy(call, FUNCTION)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from bncheck.case.model import Case
-from bncheck.documented.reading import Fact, Reading, Source, Unsupported, reading, without_default
+from bncheck.documented.reading import Call, Fact, Reading, Source, Unsupported, reading, without_default
 
 FAMILY = "tensorflow"
 NEEDS = ("tensorflow",)
 EXTRA = "tensorflow"
 
-FUNCTION = Source(
-    "tf.nn.batch_normalization",
-    "https://github.com/tensorflow/tensorflow/blob/master/tensorflow/python/ops/nn_impl.py",
-)
+FILE = "https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/ops/nn_impl.py"
+MOMENTS = Source("tf.nn.moments", f"{FILE}#L1265-L1287")
+NORMALIZATION = Source("tf.nn.batch_normalization", f"{FILE}#L1491-L1497")
 
 
-def documented(case: Case) -> Reading | Unsupported:
+def documented(call: Call) -> Reading | Unsupported:
+    case = call.case
     left = without_default(case)
     if case.momentum == "cumulative":
         return Unsupported("tf.train.ExponentialMovingAverage takes a decay; it keeps no cumulative average")
@@ -23,6 +22,9 @@ def documented(case: Case) -> Reading | Unsupported:
         return Unsupported(f"{' and '.join(left)} must be given; there is no default")
     precision = None
     if case.input.dtype in ("float16", "bfloat16"):
-        words = "scale and shift are cast to x's dtype, statistics too"
-        precision = Fact("precision", "narrow", words, FUNCTION)
+        words, source = "scale and shift have the dtype of the statistics, here x's", NORMALIZATION
+        if case.requested.mode == "training":
+            inside = "are computed in float32 and cast to" if case.input.dtype == "float16" else "have"
+            words, source = f"the statistics {inside} x's dtype", MOMENTS
+        precision = Fact("precision", "narrow", words, source)
     return reading(case, precision)

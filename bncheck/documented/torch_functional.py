@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bncheck.case.model import Case
-from bncheck.documented.reading import Reading, Unsupported
+from bncheck.documented.reading import Call, Reading, Unsupported
 from bncheck.documented.torch import FUNCTIONAL, batch_norm
 
 FAMILY = "torch"
@@ -11,7 +10,7 @@ NEEDS = ("torch",)
 EXTRA = "torch"
 
 
-def documented(case: Case) -> Reading | Unsupported:
-    if case.momentum == "cumulative":
+def documented(call: Call) -> Reading | Unsupported:
+    if call.case.momentum == "cumulative":
         return Unsupported("momentum is a number; only the modules keep a cumulative average")
-    return batch_norm(case, FUNCTIONAL, mode="inference")
+    return batch_norm(call, FUNCTIONAL, mode="inference")

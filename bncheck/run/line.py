@@ -162,7 +162,7 @@ class Line:
     def _ask(self, task: _Task) -> _Call | None:
         """Send a case to the worker; None if there is nothing to wait for, because its result is known already."""
         case, runner = task.loaded.case, task.runner
-        reading = runner.documented(case)
+        reading = runner.documented(case, task.device)
         prepared = self._store.acquire(task.number)
         if (runner.spelling, task.device) in self._absent:
             self._store.release(task.number)
@@ -199,7 +199,13 @@ class Line:
         if "error" in answer:
             self._report(call.task, verdict="error", error=str(answer["error"]), notes=notes)
             return
-        question = verdict.Question(call.task.loaded.case, call.prepared.inputs, call.reading, call.prepared.reference)
+        question = verdict.Question(
+            call.task.loaded.case,
+            call.prepared.inputs,
+            call.reading,
+            call.prepared.reference,
+            documents=call.task.runner.own is None,
+        )
         if "refused" in answer:
             judgement = verdict.refused(question, str(answer["refused"]))
         else:

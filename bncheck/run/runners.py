@@ -6,13 +6,14 @@ import difflib
 import fnmatch
 import importlib.metadata
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bncheck import documented
-from bncheck.documented.reading import Reading, Unsupported
+from bncheck.documented.reading import Call, Reading, Unsupported
 
 if TYPE_CHECKING:
     from bncheck.case.model import Case
@@ -40,11 +41,11 @@ class Runner:
     missing: str | None = None
     own: str | None = None
 
-    def documented(self, case: Case) -> Reading | Unsupported:
-        """How it documents to read ``case``; one's own function is taken to do what is requested."""
+    def documented(self, case: Case, device: str = "cpu") -> Reading | Unsupported:
+        """How what is installed documents to read ``case``; one's own function is taken to do what is requested."""
         if self.own is not None:
             return Reading(axis=case.axis, parameters_dtype=case.input.dtype)
-        return documented.of(self.spelling).documented(case)
+        return documented.of(self.spelling).documented(Call(case, installed(self.spelling), device))
 
 
 def select(spellings: Sequence[str]) -> list[Runner]:
@@ -85,6 +86,13 @@ def _built_in(name: str, *, named: bool) -> Runner:
     if absent:
         missing = f"{', '.join(absent)} not installed; pip install 'bncheck[{module.EXTRA}]'"
     return Runner(name, module.FAMILY, name, named, missing)
+
+
+@cache
+def installed(name: str) -> Mapping[str, str]:
+    """The versions of the distributions that a built-in runner needs; what is absent is left out."""
+    found = {need: version_of(need) for need in documented.of(name).NEEDS}
+    return {need: version for need, version in found.items() if version is not None}
 
 
 def version_of(distribution: str) -> str | None:

@@ -38,7 +38,7 @@ from bncheck.case.load import LoadedCase
 from bncheck.case.model import Case
 from bncheck.case.text import Text
 from bncheck.channels import Channels
-from bncheck.documented.reading import Reading, Unsupported
+from bncheck.documented.reading import Call, Reading, Unsupported
 from bncheck.doubledouble import DoubleDouble
 from bncheck.formats import Format
 from bncheck.judge import compare, verdict
@@ -268,7 +268,7 @@ def readings(runner: Runner, case: Case) -> tuple[Reading | Unsupported, Reading
     called = runner.documented(case)
     if runner.spelling != CHANNELS_LAST or isinstance(called, Unsupported):
         return called, called
-    torch = documented.of("torch").documented(case)
+    torch = documented.of("torch").documented(Call(case))
     if isinstance(torch, Unsupported) or len(case.input.shape) == 2:
         return called, Unsupported("two axes have one memory order")
     return called, replace(called, facts=torch.facts)

@@ -54,6 +54,7 @@ from pathlib import Path
 import numpy as np
 from bncheck.case.load import load
 from bncheck.documented import of
+from bncheck.documented.reading import Call
 from bncheck.judge import verdict
 from bncheck.run.store import Prepared
 from bncheck.worker import wire
@@ -70,7 +71,7 @@ for _ in range(rounds + 1):
     started = time.perf_counter()
     prepared = Prepared(loaded, folder / "again")
     vars(prepared)["inputs"] = made
-    question = verdict.Question(case, made, of("torch").documented(case), prepared.reference)
+    question = verdict.Question(case, made, of("torch").documented(Call(case)), prepared.reference)
     judgement = verdict.judge(question, returned)
     seconds.append(time.perf_counter() - started)
 print(json.dumps([judgement.verdict, seconds[1:]]))
