@@ -20,6 +20,8 @@ KINDS: Mapping[str, CauseKind] = {
     "batch_variance": "batch-variance",
     "moving_variance": "moving-variance",
     "precision": "precision",
+    "placement": "epsilon-placement",
+    "update": "moving-update",
 }
 """The kind of cause that a difference in each field of `Semantics` is."""
 

@@ -1,7 +1,8 @@
 """PyTorch's modules: the channel is axis 1 of two to five; epsilon 1e-5, unbiased moving variance.
 
-On a GPU an epsilon below cuDNN's minimum goes to PyTorch's own kernel rather than being raised. Parameters are held in
-the tensor's dtype, so the mixture of a 16-bit tensor with float32 parameters, which it also takes, is not asked for.
+Parameters are held in the tensor's dtype; the mixture of a 16-bit tensor with float32 parameters, which PyTorch takes
+too, is not asked for. On a GPU statistics are float32 inside (``cuda/Normalization.cu``), and an epsilon below cuDNN's
+minimum goes to PyTorch's own kernel rather than being raised (``_select_batch_norm_backend``).
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def batch_norm(call: Call, source: Source, *, mode: str, notes: tuple[str, ...] 
     )
     if training and case.channels.values == 0:
         facts = (*facts, Fact("update", "none", "an empty batch leaves the running statistics alone", OPERATION))
-    if training and case.input.dtype in ("float16", "bfloat16") and call.device == "cpu":  # on a GPU, in float32
+    if training and case.input.dtype in ("float16", "bfloat16") and call.device == "cpu":
         words = "in training on a CPU the saved mean and deviation have the parameters' dtype"
         facts = (*facts, Fact("precision", "narrow", words, KERNEL))
     return reading(

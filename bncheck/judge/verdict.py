@@ -28,18 +28,25 @@ from bncheck.reference import Reference, Tensor
 from bncheck.semantics import Semantics
 
 AFFECTS = {
-    "output": ("kept", "mode", "epsilon", "batch_variance", "precision"),
-    "moving_mean": ("kept", "mode", "momentum", "precision"),
-    "moving_variance": ("kept", "mode", "momentum", "moving_variance", "precision"),
-    "inference": ("kept", "mode", "epsilon", "momentum", "moving_variance", "precision"),
+    "output": ("kept", "mode", "epsilon", "placement", "batch_variance", "precision"),
+    "moving_mean": ("kept", "mode", "momentum", "update", "precision"),
+    "moving_variance": ("kept", "mode", "momentum", "moving_variance", "update", "precision"),
+    "inference": ("kept", "mode", "epsilon", "placement", "momentum", "moving_variance", "update", "precision"),
 }
 """Which fields of a reading each tensor depends on."""
 
 MOST_FOR_EVIDENCE = 1 << 24
 """Values up to which a tensor is searched for what hides below its bound; larger ones are judged at memory's speed."""
 
-_WORDS = {"wide": "float32 inside", "narrow": "16 bits inside"}
-"""What users read for a precision."""
+_WORDS = {
+    "wide": "float32 inside",
+    "narrow": "16 bits inside",
+    "none": "not updated",
+    None: "updated",
+    "floor": "a floor",
+    "inside": "inside the root",
+}
+"""What users read for values that are no words of theirs."""
 
 _ORDER: tuple[Verdict, ...] = ("pass", "known", "fail")
 
