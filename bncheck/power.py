@@ -17,7 +17,7 @@ from bncheck.case import inputs
 from bncheck.case.load import LoadedCase
 from bncheck.causes import CauseKind
 from bncheck.channels import Channels
-from bncheck.doubledouble import Array, Plain
+from bncheck.doubledouble import Array, DoubleDouble
 from bncheck.judge.diagnose import alterations
 from bncheck.judge.diagnose.alterations import Alteration
 from bncheck.judge.evidence import lines, readings
@@ -28,7 +28,7 @@ from bncheck.semantics import Semantics
 ALL_VALUES = 1 << 16
 """Values up to which every element of an output is looked at; of larger tensors a sample, which may miss a little."""
 
-DECADES = 18
+DECADES = 24
 STEPS = 12
 """Halvings of an interval of so many powers of ten, which then is known to about 1 %."""
 
@@ -200,7 +200,7 @@ class _Examined:
 
     def _notices_one_pass(self) -> bool:
         """Whether a variance as E[x^2] - E[x]^2, in the arithmetic of the case, is beyond what is allowed."""
-        if self._requested.mode != "training":
+        if self._requested.mode != "training" or 0 in self._case.channels.shape:
             return False
         dtype = np.dtype("float64" if self._case.input.dtype == "float64" else "float32")
 
@@ -208,7 +208,7 @@ class _Examined:
             view = channels.view(batch).astype(dtype)
             mean = view.mean(axis=channels.reduced)
             variance = (view * view).mean(axis=channels.reduced) - mean * mean
-            return Statistics(Plain.of(mean.reshape(-1)), Plain.of(np.maximum(variance, 0).reshape(-1)))
+            return Statistics(*(DoubleDouble.of(s.reshape(-1)) for s in (mean, np.maximum(variance, 0))))
 
         return self._notices(self._requested, Trials(self._case, self._made, self._case.input.dtype, one_pass))
 

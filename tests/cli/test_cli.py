@@ -205,7 +205,7 @@ def test_all_lists_each_result_and_talk_stays_off_standard_output(write_case: Wr
     assert "case\n  talks" in quiet.stdout
 
 
-@pytest.mark.parametrize("command", ["run", "lint", "schema", "runners"])
+@pytest.mark.parametrize("command", ["run", "explain", "power", "lint", "schema", "report", "runners"])
 def test_every_command_explains_itself(command: str) -> None:
     assert command in bncheck("--help").stdout
     help_ = bncheck(command, "--help")

@@ -1,0 +1,57 @@
+"""``bncheck power`` as a user meets it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bncheck.cli.main import main
+from bncheck.cli.paths import corpus
+from bncheck.cli.power import COLUMNS, SEEN_BY
+from bncheck.power import KINDS
+
+Said = tuple[int, str, str]
+
+
+@pytest.fixture
+def power(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """Runs the command as the console script does, in this process; the exit code and both outputs."""
+
+    def run(*arguments: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["bncheck", "power", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        code = ended.value.code
+        return (code if isinstance(code, int) else 0, *capsys.readouterr())
+
+    return run
+
+
+def test_the_corpus_sees_every_kind_of_defect(power: Callable[..., Said]) -> None:
+    code, out, err = power(corpus())
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0].split()[-11:] == ["epsilon", "momentum", *COLUMNS.values()]
+    assert out.endswith("Every kind of defect is seen by some case.\n")
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_what_no_case_sees_is_said_with_the_case_that_would(power: Callable[..., Said]) -> None:
+    _, out, _ = power(corpus() / "questions" / "epsilon-0.yaml")
+    row = next(line for line in out.splitlines() if line.startswith("epsilon-0"))
+    assert row.split()[1:] == ["2e-06", "-", "-", "-", "-", "all", "-", "3/7", "-", "-", "-"]
+    assert "No case sees\n  a wrong momentum: add a case in training" in out
+
+
+def test_bad_cases_and_no_cases_are_usage_errors(power: Callable[..., Said], write_case: Callable[..., Path]) -> None:
+    bad = write_case("title: no more than that\n")
+    assert power(bad)[0] == 2
+    assert f"{bad}:1:1" in power(bad)[2]
+    assert power()[0] == 2
+
+
+def test_every_kind_of_defect_has_a_heading_and_a_cure() -> None:
+    assert set(COLUMNS) == set(KINDS)
+    assert set(SEEN_BY) == {"epsilon", "momentum", *KINDS}
