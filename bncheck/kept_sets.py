@@ -31,7 +31,7 @@ class KeptSets:
         return self._found[channels]
 
     def _find(self, channels: Channels) -> Statistics:
-        if self._tensor.dtype == np.float64:
+        if self._tensor.dtype == np.float64 or not self._tensor.size:
             return batch_statistics(self._tensor, channels)
         if channels.shape == self._tensor.shape:
             with np.errstate(all="ignore"):

@@ -33,7 +33,9 @@ from bncheck.reference import (
 from bncheck.semantics import Semantics
 
 SAMPLE = 3000
-"""Elements on which readings are tried; what fits them all is confirmed on every element."""
+SAMPLE_EXACT = 500
+"""Elements on which readings are tried; what fits them all is confirmed on every element. Of float64 tensors, whose
+arithmetic is dearer, there are fewer."""
 
 KEPT_STEPS = 4096
 """Training steps of references that are kept for other readings of the same statistics."""
@@ -201,9 +203,10 @@ class Elements:
 
 def sampled(trials: Trials, name: str, actual: Tensor, among: Sequence[tuple[int, ...]]) -> Elements:
     """Elements to try readings on: all of a small tensor, else well spread ones and those named ``among`` them."""
-    if actual.size <= SAMPLE:
+    count = SAMPLE_EXACT if trials.case.input.dtype == "float64" else SAMPLE
+    if actual.size <= count:
         return Elements(trials, name, actual, np.arange(actual.size))
-    spread = np.floor(np.modf((np.arange(SAMPLE) + 0.5) * _GOLDEN)[0] * actual.size).astype(np.intp)
+    spread = np.floor(np.modf((np.arange(count) + 0.5) * _GOLDEN)[0] * actual.size).astype(np.intp)
     named = [int(np.ravel_multi_index(at, actual.shape)) for at in among]
     return Elements(trials, name, actual, np.unique(np.concatenate([spread, np.array(named, dtype=np.intp)])))
 

@@ -7,6 +7,7 @@ most often.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -56,6 +57,10 @@ def _change(kind: CauseKind, **changes: Any) -> Alteration:
     return Alteration(kind, tuple(changes.items()))
 
 
+MOST_ALONE = 1 << 17
+"""Values up to which each may be normalized by itself, which leaves beta: there are then as many statistics."""
+
+
 def of_output(base: Semantics, shape: Sequence[int], *, inference: bool = False) -> list[Alteration]:
     """Changes that an output shows; ``inference``: that of moving statistics after training."""
     trained = base.mode == "training"
@@ -87,34 +92,39 @@ def of_moving(base: Semantics, shape: Sequence[int]) -> list[Alteration]:
     found = [
         _change("moving-variance", moving_variance=_other(base.moving_variance)),
         Alteration("momentum", (), solved="momentum"),
-        *(a for a in _axes(base, shape) if "order" not in a.fields),
+        *_axes(base, shape),
     ]
     if base.momentum != "cumulative":
         found.append(_change("momentum", momentum="cumulative"))
     return found + [_change("moving-update", update=way) for way in ("none", "twice", "crossed", "exchanged")]
 
 
-def of_precision(dtype: str) -> list[Alteration]:
-    """Arithmetic in fewer bits than are due, the most bits first: these widen the bound, and so are tried last."""
+def of_precision(dtype: str, suspected: str | None = None) -> list[Alteration]:
+    """Arithmetic in fewer bits than are due: these widen the bound, and so are tried last. First one that is
+    ``suspected`` because another tensor shows it, then the most bits."""
     formats = {
         "float64": ("float32", "float16", "bfloat16"),
         "float32": ("float16", "bfloat16"),
         "float16": ("narrow", "float16", "bfloat16"),
         "bfloat16": ("narrow", "bfloat16"),
     }
-    return [_change("precision", precision=name) for name in formats[dtype]]
+    ordered = sorted(formats[dtype], key=lambda name: name != suspected)
+    return [_change("precision", precision=name) for name in ordered]
 
 
 def _other(estimator: str) -> str:
     return "unbiased" if estimator == "biased" else "biased"
 
 
-def matters(semantics: Semantics, alteration: Alteration, *, inference: bool = False) -> bool:
-    """Whether an output can show a change at all, given the rest of its reading."""
+def matters(semantics: Semantics, alteration: Alteration, *, inference: bool = False, stored: bool = False) -> bool:
+    """Whether an output can show a change at all, given the rest of its reading. ``stored``: what the moving statistics
+    were made of is not known, and shows in the output alone."""
     by_batch = semantics.normalized_by == "batch" if inference else semantics.normalizes_by == "batch"
     changes = dict(alteration.changes)
-    if "batch_variance" in changes or ("kept" in changes and changes.get("along") is not None):
+    if "batch_variance" in changes:
         return by_batch
+    if "kept" in changes and changes.get("along") is not None:
+        return by_batch or stored or semantics.normalizes_by == "updated"
     return True
 
 
@@ -139,7 +149,7 @@ def _axes(base: Semantics, shape: Sequence[int]) -> Iterator[Alteration]:
                 continue
             if tuple(shape[axis] for axis in kept) == statistic:
                 yield _change("axis", kept=kept, along=None)
-            if size < len(long):
+            if size < len(long) or math.prod(shape) <= MOST_ALONE:
                 yield _change("axis", kept=kept, along=base.kept)
     others = [axis for axis in range(len(shape)) if axis not in base.kept]
     if len(base.kept) == 1 and len(others) > 1:
@@ -150,12 +160,15 @@ def _axes(base: Semantics, shape: Sequence[int]) -> Iterator[Alteration]:
                 yield _change("axis", kept=read.kept, along=None, order=order)
 
 
+def in_place(semantics: Semantics, base: Channels) -> bool:
+    """Whether a reading has the statistics and parameters of the case's own channels, so that it is one of a whole."""
+    return semantics.kept == base.kept and semantics.along is None and semantics.order is None
+
+
 def uniform(semantics: Semantics, base: Channels) -> bool:
     """Whether each channel of the case is one straight line in x under a reading, with a variance that is one."""
     return (
-        semantics.kept == base.kept
-        and semantics.along is None
-        and semantics.order is None
+        in_place(semantics, base)
         and semantics.exchange != "mean and variance"
         and semantics.taken == "variance"
         and semantics.precision == "wide"

@@ -7,6 +7,7 @@ and what they all share fits.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import ml_dtypes
@@ -21,17 +22,20 @@ from bncheck.placement import epsilon_of
 from bncheck.reference import Normalization
 from bncheck.semantics import Placement, Semantics
 
-ROUNDS = 3
-"""Solutions until the bound, which depends on epsilon a little, is that of the solution itself."""
+ROUNDS = 6
+"""Solutions until the bound, which depends on epsilon, is that of the solution itself."""
 
 
 def solve(elements: Elements, semantics: Semantics) -> Solved | None:
     """The epsilon under which a reading reproduces the elements; None if there is none."""
     actual = np.asarray(elements.actual, dtype=np.float64)
     with np.errstate(all="ignore"):
+        semantics = replace(semantics, epsilon=_start(actual, elements.x, elements.applied(semantics)[0]))
         for _ in range(ROUNDS):
             applied, bound = elements.applied(semantics)
             found = _measured(actual, elements.x, applied, bound)
+            if np.isinf(found.low) and np.isinf(found.high):
+                return replace(found, value=semantics.epsilon)  # no element has a bound; a slope may say more
             settled = abs(found.value - semantics.epsilon) <= 1e-3 * (found.high - found.low)
             semantics = replace(semantics, epsilon=max(found.value, 0.0))
             if settled:
@@ -39,10 +43,28 @@ def solve(elements: Elements, semantics: Semantics) -> Solved | None:
     return found if found.fits and found.high >= 0 else None
 
 
+def _start(actual: Array, x: Array, applied: Normalization) -> float:
+    """An epsilon to begin with, since the bound of another may say nothing: what the elements show that show it best,
+    far from their mean and of a small variance. What was requested, if they show none."""
+    size = np.abs(applied.gamma.hi * (np.asarray(x, dtype=np.float64) - applied.mean.hi))
+    seen = (actual - applied.beta.hi) * np.sign(applied.gamma.hi * (x - applied.mean.hi))
+    variance = applied.variance.hi
+    estimates = epsilon_of(size / seen, variance, applied.placement)
+    told = np.isfinite(estimates) & (seen > 0)
+    if not told.any():
+        return applied.epsilon
+    weight = np.where(told, seen / (variance + np.abs(estimates)), -1.0)
+    best = estimates[np.argsort(weight)[-max(1, int(told.sum()) // 4) :]]
+    return max(float(np.median(best)), 0.0) or applied.epsilon
+
+
 def _measured(actual: Array, x: Array, applied: Normalization, bound: OutputBound) -> Solved:
     away = applied.gamma.hi * (np.asarray(x, dtype=np.float64) - applied.mean.hi)
     seen = (actual - applied.beta.hi) * np.sign(away)
     off = bound.slope * np.abs(seen) + bound.floor + bound.result * np.abs(actual)
+    off = off / np.maximum(
+        1 - bound.slope - bound.result, 0.0
+    )  # the bound is that of what was due, not of what is seen
     size, variance, placement = np.abs(away), applied.variance.hi, applied.placement
     told = (size > 0) & np.isfinite(off)
     low = np.where(seen + off > 0, _least(size / (seen + off), variance, placement), np.inf)  # else y is beyond beta
@@ -62,8 +84,20 @@ def _most(divisor: Array, variance: Array, placement: Placement) -> Array:
     return np.where(epsilon < variance, -np.inf, epsilon) if placement == "floor" else epsilon
 
 
+def narrowed(found: Solved, lines: Lines, applied: Callable[[float], Normalization]) -> Solved | None:
+    """A solution narrowed by the slopes of all channels, the limits of which depend on epsilon; ``applied`` is what an
+    epsilon makes. None if none fits."""
+    value, best = found.value, None
+    for _ in range(ROUNDS):
+        best = sharpened(found, lines, applied(max(value, 0.0)))
+        if best is None or abs(best.value - value) <= 1e-3 * (best.high - best.low):
+            break
+        value = best.value
+    return best
+
+
 def sharpened(found: Solved, lines: Lines, applied: Normalization) -> Solved | None:
-    """A solution narrowed by the slopes of all channels; ``applied`` has the epsilon found. None if none fits."""
+    """The same, with the limits of one application."""
     with np.errstate(all="ignore"):
         seen = readings(lines, applied)
         divisor, tolerance = applied.divisor.hi / (1 + seen.slope_error), seen.slope_limit
@@ -71,7 +105,7 @@ def sharpened(found: Solved, lines: Lines, applied: Normalization) -> Solved | N
         variance, placement = applied.variance.hi, applied.placement
         by_slopes = agreed(
             epsilon_of(divisor, variance, placement),
-            np.where(told, _least(divisor * (1 - tolerance), variance, placement), -np.inf),
+            np.where(told, _least(divisor * np.maximum(1 - tolerance, 0.0), variance, placement), -np.inf),
             np.where(told, _most(divisor * (1 + tolerance), variance, placement), np.inf),
         )
     narrowed = by_slopes.within(found) if told.any() else found

@@ -6,14 +6,14 @@ starting points it is taken to be straight until that no longer changes the answ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from bncheck.doubledouble import Array
 from bncheck.judge.diagnose.solved import Known, Solved, agreed, distinct
-from bncheck.judge.trials import Trials
+from bncheck.judge.trials import Elements, Trials
 from bncheck.reference import Tensor
 from bncheck.semantics import Semantics
 
@@ -36,18 +36,36 @@ def solve(trials: Trials, semantics: Semantics, actual: Mapping[str, Tensor]) ->
         values = [getattr(reference.moving, field).hi for field in fields]
         return np.concatenate(values), np.concatenate([getattr(errors, field) for field in fields])
 
+    return _solved(seen, left, straight=trials.case.steps == 1)
+
+
+def solve_from(elements: Elements, semantics: Semantics) -> Solved | None:
+    """The momentum with which moving statistics were left that make these elements; None if there is none."""
+
+    def made(momentum: float) -> tuple[Array, Array]:
+        """The elements that a momentum makes, and what each may be off by."""
+        applied, bound = elements.applied(replace(semantics, momentum=momentum))
+        scaled, output, _ = applied.at(elements.x, (slice(None),))
+        return output, bound.slope * np.abs(scaled) + bound.floor + bound.result * np.abs(output)
+
+    return _solved(np.asarray(elements.actual, dtype=np.float64), made, straight=False)
+
+
+def _solved(seen: Array, left: Callable[[float], tuple[Array, Array]], *, straight: bool) -> Solved | None:
+    """``left``: what a momentum leaves, and its errors; ``straight``: that is a straight line in the momentum."""
+
     def off(momentum: float) -> float:
         value, error = left(momentum)
         return float(np.nanmax(np.abs(seen - value) / error, initial=0.0))
 
     with np.errstate(all="ignore"):
-        guess = 0.5 if trials.case.steps == 1 else min(np.linspace(0, 1, STARTS), key=off)
+        guess = 0.5 if straight else min(np.linspace(0, 1, STARTS), key=off)
         for _ in range(ROUNDS):
             away = min(guess + STEP, 1.0) if guess < 0.5 else max(guess - STEP, 0.0)
             (value, error), (other, _) = left(guess), left(away)
             slope = (other - value) / (away - guess)
             low, high = (guess + (seen - value + side * error * np.sign(slope)) / slope for side in (-1, 1))
-            told = (slope != 0) & np.isfinite(error)
+            told = (slope != 0) & np.isfinite(error) & np.isfinite(seen)
             found = agreed(
                 np.where(told, guess + (seen - value) / slope, np.nan),
                 np.where(told, low, -np.inf),

@@ -89,28 +89,36 @@ def diagnose(
     diagnosis = Diagnosis()
     bases = [requested, documented] if documented != requested else [requested]
     by_name = {f.name: f for f in failed}
-    stored: Explanation | None = None
+    stored: Sequence[Explanation] = ()
     if wrong := [name for name in moving if name in by_name]:
         found = MovingSearch(trials, moving).run(bases)
-        stored = diagnosis.add(wrong, found, case)
-        if stored is None:
+        stored = found.explanations
+        if diagnosis.add(wrong, found, case) is None:
             diagnosis.causes += [_unexplained(by_name[name], found.nearest, case) for name in wrong]
     applied: Explanation | None = None
     if (output := by_name.get("output")) is not None:
-        left = [_with_stored(base, stored) for base in bases]
-        applied = _output(trials, output, left, diagnosis)
+        left = [_with_stored(base, stored[0].semantics) if stored else base for base in bases]
+        suspected = stored[0].semantics.precision if stored else None
+        applied = _output(trials, output, left, diagnosis, suspected=suspected)
     if (inference := by_name.get("inference")) is not None:
-        left = [_with_applied(_with_stored(base, stored), applied) for base in bases]
-        _output(trials, inference, [*dict.fromkeys([*left, *bases])], diagnosis)
+        kept = [
+            _with_statistics(_with_stored(base, e.semantics), e.semantics) for base in bases for e in stored
+        ] or bases
+        if applied is not None and not moving:
+            kept = [_with_statistics(base, applied.semantics) for base in kept] + [*kept]
+        left = [_with_applied(base, applied) for base in kept]
+        _output(trials, inference, [*dict.fromkeys([*left, *bases])], diagnosis, stored=not moving)
     return diagnosis
 
 
-def _with_stored(base: Semantics, stored: Explanation | None) -> Semantics:
-    """A reading with the moving statistics that were found to be kept."""
-    if stored is None:
-        return base
-    found = stored.semantics
+def _with_stored(base: Semantics, found: Semantics) -> Semantics:
+    """A reading with the moving statistics that were found to be stored."""
     return replace(base, momentum=found.momentum, moving_variance=found.moving_variance, update=found.update)
+
+
+def _with_statistics(base: Semantics, found: Semantics) -> Semantics:
+    """A reading with the statistics of a batch that were found."""
+    return replace(base, kept=found.kept, along=found.along, order=found.order)
 
 
 def _with_applied(base: Semantics, applied: Explanation | None) -> Semantics:
@@ -121,10 +129,19 @@ def _with_applied(base: Semantics, applied: Explanation | None) -> Semantics:
     return replace(base, **changes)
 
 
-def _output(trials: Trials, failed: Failed, bases: Sequence[Semantics], diagnosis: Diagnosis) -> Explanation | None:
+def _output(
+    trials: Trials,
+    failed: Failed,
+    bases: Sequence[Semantics],
+    diagnosis: Diagnosis,
+    *,
+    stored: bool = False,
+    suspected: str | None = None,
+) -> Explanation | None:
     case = trials.case
     among = [failed.found.worst.at] if failed.found.worst else []
-    found = OutputSearch(trials, failed.name, failed.tensor, among=among, below=failed.below).run(bases)
+    search = OutputSearch(trials, failed.name, failed.tensor, among=among, below=failed.below, stored=stored)
+    found = search.run(bases, suspected)
     if (explanation := diagnosis.add([failed.name], found, case)) is not None:
         if not any(a.kind == "epsilon" for a in explanation.alterations):
             diagnosis.notes += _epsilon_unseen(trials, failed, explanation)

@@ -82,8 +82,10 @@ def _search(
     dtype: str,
     *,
     noisy: bool = True,
+    suspected: str | None = None,
 ) -> Found:
-    """``noisy``: that errors are not of one kind for a whole channel, as those of arithmetic in few bits are not."""
+    """``noisy``: that errors are not of one kind for a whole channel, as those of arithmetic in few bits are not.
+    ``suspected``: the precision that another tensor shows."""
     nearest: Explanation | None = None
     for size in range(MOST + 1):
         fitting: list[Explanation] = []
@@ -101,7 +103,7 @@ def _search(
             requested = bases[0]
             return Found(sorted(_distinct(fitting), key=lambda e: e.order(requested)), None)
     for base in bases:
-        for change in alterations.of_precision(dtype) if noisy else ():
+        for change in alterations.of_precision(dtype, suspected) if noisy else ():
             with np.errstate(all="ignore"):
                 tried = attempt((change,), base)
             if tried is not None and LEAST_NOISE <= tried.ratio <= 1:
@@ -121,12 +123,20 @@ class OutputSearch:
     """The search for what one output, ``output`` or ``inference``, was made of.
 
     ``among``: elements that must be looked at. ``below``: that it is wrong shows below the bound of its elements only.
+    ``stored``: what the moving statistics are that it applies is not known from themselves, and so searched too.
     """
 
     def __init__(
-        self, trials: Trials, name: str, actual: Tensor, *, among: Sequence[tuple[int, ...]] = (), below: bool = False
+        self,
+        trials: Trials,
+        name: str,
+        actual: Tensor,
+        *,
+        among: Sequence[tuple[int, ...]] = (),
+        below: bool = False,
+        stored: bool = False,
     ) -> None:
-        self._trials, self._actual, self._below = trials, actual, below
+        self._trials, self._actual, self._below, self._stored = trials, actual, below, stored
         self._inference, self._own = name == "inference", trials.case.channels
         self._elements = sampled(trials, name, actual, among)
         self._told = self._elements.told(trials.case.requested)
@@ -134,16 +144,20 @@ class OutputSearch:
         if not self._inference and actual.size <= MOST_VALUES:
             applied = trials.reference(trials.case.requested).output
             self._lines = lines(actual, trials.inputs.batches[trials.case.steps - 1], applied)
+            if self._lines is not None:
+                self._told = max(self._told, self._by_lines(trials.case.requested)[1])
 
-    def run(self, bases: Sequence[Semantics]) -> Found:
-        """Explanations as changes of any of ``bases``, the first of which is what was requested."""
+    def run(self, bases: Sequence[Semantics], suspected: str | None = None) -> Found:
+        """Explanations as changes of any of ``bases``, the first of which is what was requested. ``suspected``: the
+        precision that other tensors show."""
         shape = self._own.shape
 
         def changes(base: Semantics) -> Sequence[Alteration]:
-            return alterations.of_output(base, shape, inference=self._inference)
+            found = alterations.of_output(base, shape, inference=self._inference)
+            return [*dict.fromkeys([*found, *alterations.of_moving(base, shape)])] if self._stored else found
 
         dtype = self._trials.case.input.dtype
-        return _search(bases, changes, self._attempt, self._confirm, dtype, noisy=self._noisy())
+        return _search(bases, changes, self._attempt, self._confirm, dtype, noisy=self._noisy(), suspected=suspected)
 
     def _noisy(self) -> bool:
         """Whether errors differ within a channel by more than a straight line in x does."""
@@ -157,41 +171,59 @@ class OutputSearch:
         semantics = base
         for alteration in chosen:
             semantics = alteration.of(semantics)
-        if not all(alterations.matters(semantics, a, inference=self._inference) for a in chosen):
+        if not all(alterations.matters(semantics, a, inference=self._inference, stored=self._stored) for a in chosen):
             return None
-        solves = any(a.solved for a in chosen)
-        return self._tried(Explanation(chosen, semantics, None, np.inf), solves=solves)
+        if sum(a.solved is not None for a in chosen) > 1:
+            return None
+        return self._tried(Explanation(chosen, semantics, None, np.inf))
 
-    def _tried(self, explanation: Explanation, *, solves: bool) -> Explanation | None:
+    def _tried(self, explanation: Explanation) -> Explanation | None:
         semantics, solved = explanation.semantics, None
+        solves = next((a.solved for a in explanation.alterations if a.solved), None)
         by_lines = self._lines is not None and alterations.uniform(semantics, self._own)
         if self._below and not by_lines:
             return None  # what is so different shows in the elements
-        if solves:
+        if solves == "momentum":
+            solved = None if semantics.updates == "none" else momentum.solve_from(self._elements, semantics)
+            if solved is None or solved.holds(1.0):  # 1 is: not updated
+                return None
+            semantics = replace(semantics, momentum=min(max(solved.value, 0.0), 1.0))
+        elif solves == "epsilon":
             if (solved := epsilon.solve(self._elements, semantics)) is None:
                 return None
-            semantics = replace(semantics, epsilon=max(solved.value, 0.0))
             if by_lines and self._lines is not None:
-                applied = self._trials.reference(semantics).output
-                if (solved := epsilon.sharpened(solved, self._lines, applied)) is None:
+                solved = epsilon.narrowed(
+                    solved, self._lines, lambda value: self._trials.reference(replace(semantics, epsilon=value)).output
+                )
+                if solved is None:
                     return None
-                semantics = replace(semantics, epsilon=max(solved.value, 0.0))
-        ratio = self._elements.compare(semantics).bound_ratio
-        if ratio <= 1 and self._elements.told(semantics) < min(0.5, self._told):
-            return None  # without a number or a bound, everything fits
+            if np.isinf(solved.low) and np.isinf(solved.high):
+                return None  # it shows nowhere
+            if solved.holds(0.0) and np.isnan(np.asarray(self._elements.actual, dtype=np.float64)).any():
+                solved = replace(solved, value=0.0)  # a divisor of 0 makes NaN of 0, and next to none does not
+            semantics = replace(semantics, epsilon=max(solved.value, 0.0))
+        ratio, told = self._elements.compare(semantics).bound_ratio, 0.0
         if by_lines and ratio <= 1:
-            ratio = max(ratio, self._by_lines(semantics))
+            by_slopes, told = self._by_lines(semantics)
+            ratio = max(ratio, by_slopes)
+        if ratio <= 1:
+            told = max(told, self._elements.told(semantics))
+            if told == 0 or told < min(0.5, self._told):
+                return None  # without a number or a bound, everything fits
         return replace(explanation, semantics=semantics, solved=solved, ratio=ratio)
 
-    def _by_lines(self, semantics: Semantics) -> float:
-        """How far slopes and variances are from those of a reading, over what rounding and summation can do."""
+    def _by_lines(self, semantics: Semantics) -> tuple[float, float]:
+        """How far slopes and variances are from those of a reading, over what rounding and summation can do; and the
+        part of the channels of which that says something."""
         applied = self._trials.reference(semantics).output
         assert self._lines is not None
         if not applied.batch and applied.steps_before:
-            return 0.0
+            return 0.0, 0.0
         seen = readings(self._lines, applied)
         found = seen.slope.max(initial=0.0)
-        return float(max(found, seen.cancellation.max(initial=0.0)) if seen.cancels else found)
+        if seen.cancels:
+            found = max(found, seen.cancellation.max(initial=0.0))
+        return float(found), float(np.isfinite(seen.slope_limit).mean())
 
     def _confirm(self, explanation: Explanation) -> Explanation | None:
         """The explanation, tried on all elements. A value that was solved from some is solved again with those that it
@@ -201,7 +233,7 @@ class OutputSearch:
             if not missed or explanation.solved is None:
                 return replace(explanation, ratio=max(explanation.ratio, ratio))
             self._elements = self._elements.with_positions(missed)
-            again = self._tried(explanation, solves=True)
+            again = self._tried(explanation)
             if again is None or not again.fits:
                 return again
             explanation = again
@@ -211,7 +243,7 @@ class OutputSearch:
         """The worst element of each block that an explanation does not reproduce, and the largest error over bound."""
         if self._elements.actual.size == self._actual.size:
             return [], explanation.ratio
-        if alterations.uniform(explanation.semantics, self._own):
+        if alterations.in_place(explanation.semantics, self._own):
             found = self._trials.whole(explanation.semantics, self._elements.name, self._actual)
             at = found.worst.at if found.worst else ()
             return [] if found.within else [int(np.ravel_multi_index(at, self._actual.shape))], found.bound_ratio

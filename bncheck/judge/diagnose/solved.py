@@ -41,7 +41,7 @@ class Solved:
     def within(self, other: Solved) -> Solved:
         """The same estimate, where both fit."""
         low, high = max(self.low, other.low), min(self.high, other.high)
-        return Solved(min(max(self.value, low), high) if low <= high else self.value, low, high)
+        return Solved(_inside(self.value, low, high), low, high)
 
     def holds(self, value: float) -> bool:
         """Whether a value fits."""
@@ -65,7 +65,17 @@ def agreed(estimates: Array, low: Array, high: Array) -> Solved:
         value = float((estimates[says] * weights).sum() / weights.sum())
     else:
         value = bottom if np.isfinite(bottom) else top if np.isfinite(top) else 0.0
-    return Solved(min(max(value, bottom), top) if bottom <= top else value, bottom, top)
+    return Solved(_inside(value, bottom, top), bottom, top)
+
+
+def _inside(value: float, low: float, high: float) -> float:
+    """An estimate that fits: the middle where it is so near an end that, rounded, it may not."""
+    if not low <= high:
+        return value
+    if not np.isfinite(high - low):
+        return min(max(value, low), high)
+    margin = 0.1 * (high - low)
+    return value if low + margin <= value <= high - margin else (low + high) / 2
 
 
 def distinct(known: Iterable[Known], requested: float | str) -> list[Known]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from bncheck.bounds import Errors
 from bncheck.causes import CauseKind
-from bncheck.doubledouble import Array, Plain
+from bncheck.doubledouble import Array, DoubleDouble
 from bncheck.formats import Format
 from bncheck.judge import compare
 from bncheck.judge.evidence import fitted
@@ -56,15 +56,18 @@ def of_output(trials: Trials, actual: Tensor) -> OtherStatistics | None:
         mean = applied.mean.hi - fit.offset / (applied.scale.hi * (1 + fit.slope))
         seen = replace(
             applied,
-            mean=Plain.of(mean),
-            variance=Plain.of(variance),
-            divisor=Plain.of(divisor),
-            scale=Plain.of(applied.gamma.hi / divisor),
+            mean=DoubleDouble.of(mean),
+            variance=DoubleDouble.of(variance),
+            divisor=DoubleDouble.of(divisor),
+            scale=DoubleDouble.of(applied.gamma.hi / divisor),
         )
         none = np.zeros(channels.count)
         bound = trials.bounds(reference).of(seen, Errors(none, none))
+        # A fit is itself off by its standard error, which in 16 bits is more than float32 may be off by near 0.
+        noise = LEFT * fit.remainder / np.sqrt(channels.values)
+        bound = replace(bound, floor=bound.floor + noise, slope=bound.slope + noise / fit.deviation)
         left = compare.compare(actual, compare.of_output(seen, x, bound, None))
-        if not left.bound_ratio <= LEFT:
+        if not left.bound_ratio <= LEFT or not (np.isfinite(fit.slope).any() and np.isfinite(fit.offset).any()):
             return None
         line = (
             f"In each channel it is still a straight line in x: the slope is off by up to {_largest(fit.slope):+.2%}, "
@@ -77,12 +80,16 @@ def of_output(trials: Trials, actual: Tensor) -> OtherStatistics | None:
             (mean - applied.mean.hi) / np.sqrt(applied.variance.hi),
             variance / applied.variance.hi - 1,
             np.abs(applied.mean.hi) / np.sqrt(applied.variance.hi),
+            applied.variance.hi,
             channels.values,
             case.input.dtype,
         )
 
 
-def _told(line: str, mean: Array, variance: Array, offset: Array, values: int, dtype: str) -> OtherStatistics:
+def _told(
+    line: str, mean: Array, variance: Array, offset: Array, due: Array, values: int, dtype: str
+) -> OtherStatistics:
+    """``mean``, ``variance``: what is off; ``offset``: |mean| in deviations; ``due``: the variance that is due."""
     single = Format.of("float64" if dtype == "float64" else "float32").roundoff
     off_mean, off_variance = np.abs(mean), np.abs(variance)
 
@@ -106,8 +113,9 @@ def _told(line: str, mean: Array, variance: Array, offset: Array, values: int, d
             "deviations; subtract the mean first.",
         )
     if dtype in ("float16", "bfloat16"):
-        low = Format.of(dtype).roundoff
-        if np.all((off_mean <= drift(low)) & (off_variance <= summed(low) + 3 * low * (1 + offset**2) * values)):
+        low, subnormal = Format.of(dtype).roundoff, Format.of(dtype).subnormal
+        lost = 3 * low * (1 + offset**2) * values + subnormal / due  # of a small variance, squares underflow
+        if np.all((off_mean <= drift(low)) & (off_variance <= summed(low) + lost)):
             return OtherStatistics(
                 "accumulation",
                 *sizes,
