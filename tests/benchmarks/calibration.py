@@ -542,13 +542,6 @@ def other_axis(prepared: Prepared) -> Reference | None:
     return prepared.reference(replace(case.requested, kept=(others[0],))) if others else None
 
 
-def epsilon_outside(prepared: Prepared) -> Reference:
-    """gamma/(sqrt(v) + epsilon)."""
-    right = prepared.reference(prepared.loaded.case.requested)
-    scale = right.output.gamma / (right.output.variance.sqrt() + DoubleDouble.of(right.output.epsilon))
-    return replace(right, output=replace(right.output, scale=scale))
-
-
 def one_pass_variance(prepared: Prepared) -> Reference | None:
     """E[x^2] - E[x]^2 in the arithmetic of the dtype, the sums pairwise."""
 
@@ -568,7 +561,7 @@ WRONG: dict[str, Wrong] = {
     "epsilon 1e-3 for 1e-5, or back": wrong(epsilon_exchanged),
     "epsilon raised to 1.001e-5": wrong(lambda r: {"epsilon": 1.001e-5} if r.epsilon < 1.001e-5 else None),
     "epsilon left out": wrong(lambda r: {"epsilon": 0.0}),
-    "epsilon outside the root": epsilon_outside,
+    "epsilon outside the root": wrong(lambda _: {"placement": "outside"}),
     "variance of the batch unbiased": in_training(batch_variance="unbiased"),
     "variance in one pass": one_pass_variance,
     "moving variance unbiased": in_training(moving_variance="unbiased"),
