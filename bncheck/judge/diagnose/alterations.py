@@ -32,11 +32,15 @@ PREFERENCE: tuple[CauseKind, ...] = (
 
 @dataclass(frozen=True)
 class Alteration:
-    """One change of a reading: new values for fields of `Semantics`, or a field whose value is to be solved."""
+    """One change of a reading: new values for fields of `Semantics`, or a field whose value is to be solved.
+
+    ``rare``: less likely than a solved value that nothing is known of.
+    """
 
     kind: CauseKind
     changes: tuple[tuple[str, Any], ...]
     solved: Literal["epsilon", "momentum"] | None = None
+    rare: bool = False
 
     def of(self, semantics: Semantics) -> Semantics:
         """The reading with this change."""
@@ -149,8 +153,10 @@ def _axes(base: Semantics, shape: Sequence[int]) -> Iterator[Alteration]:
                 continue
             if tuple(shape[axis] for axis in kept) == statistic:
                 yield _change("axis", kept=kept, along=None)
-            if size < len(long) or math.prod(shape) <= MOST_ALONE:
+            if size < len(long):
                 yield _change("axis", kept=kept, along=base.kept)
+            elif math.prod(shape) <= MOST_ALONE:
+                yield Alteration("axis", (("kept", kept), ("along", base.kept)), rare=True)
     others = [axis for axis in range(len(shape)) if axis not in base.kept]
     if len(base.kept) == 1 and len(others) > 1:
         alike = [Channels(tuple(shape), (axis,)).walked for axis in long]

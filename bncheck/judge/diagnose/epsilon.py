@@ -34,8 +34,8 @@ def solve(elements: Elements, semantics: Semantics) -> Solved | None:
         for _ in range(ROUNDS):
             applied, bound = elements.applied(semantics)
             found = _measured(actual, elements.x, applied, bound)
-            if np.isinf(found.low) and np.isinf(found.high):
-                return replace(found, value=semantics.epsilon)  # no element has a bound; a slope may say more
+            if np.isinf(found.high - found.low) and found.holds(semantics.epsilon):
+                return replace(found, value=semantics.epsilon)  # bounds say too little; a slope may say more
             settled = abs(found.value - semantics.epsilon) <= 1e-3 * (found.high - found.low)
             semantics = replace(semantics, epsilon=max(found.value, 0.0))
             if settled:

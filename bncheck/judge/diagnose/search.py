@@ -59,8 +59,9 @@ class Explanation:
 
     def order(self, requested: Semantics) -> tuple[int, bool, tuple[int, ...]]:
         """By which explanations are sorted, the likeliest first."""
-        unnamed = self.solved is not None and not self.named(requested)
-        return len(self.alterations), unnamed, tuple(sorted(a.preference for a in self.alterations))
+        unlikely = self.solved is not None and not self.named(requested)
+        unlikely |= any(a.rare for a in self.alterations)
+        return len(self.alterations), unlikely, tuple(sorted(a.preference for a in self.alterations))
 
 
 @dataclass(frozen=True)
