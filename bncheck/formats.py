@@ -61,3 +61,10 @@ class Format:
         if power.all():
             return float(np.divide(error, power, out=error).max()) / self.spacing
         return float(np.max(error / self.unit(values)))
+
+
+def significant(values: Array, bits: int) -> Array:
+    """Values rounded to so many significant bits, in the range of float64."""
+    mantissa, exponent = np.frexp(values)
+    rounded: Array = np.ldexp(np.rint(mantissa * 2.0**bits) / 2.0**bits, exponent)
+    return rounded

@@ -18,6 +18,7 @@ from bncheck.case.load import LoadedCase
 from bncheck.causes import CauseKind
 from bncheck.channels import Channels
 from bncheck.doubledouble import Array, DoubleDouble
+from bncheck.formats import significant
 from bncheck.judge.diagnose import alterations
 from bncheck.judge.diagnose.alterations import Alteration
 from bncheck.judge.evidence import lines, readings
@@ -147,13 +148,21 @@ class _Examined:
             if whole.size <= ALL_VALUES
             else sampled(self._trials, name, whole, [])
         )
-        applied, bound = elements.applied(self._requested)
-        return _Output(elements, *_values(applied, bound, elements.x), self._slopes(name, whole))
+        values, allowed = _values(*elements.applied(self._requested), elements.x)
+        return _Output(elements, values, self._allowed(values, allowed), self._slopes(name, whole))
+
+    def _allowed(self, values: Array, bound: Array) -> Array:
+        """What a right result may be off by: the bound, or the tolerance that the case has in its place."""
+        tolerance = self._case.tolerance
+        if tolerance is None:
+            return bound
+        allowed: Array = tolerance.atol + tolerance.rtol * np.abs(values)
+        return allowed
 
     def _slopes(self, name: str, x: Tensor) -> Array:
         """The limits of a right output's slopes, where they are judged at all."""
         none = np.full(self._case.channels.count, np.inf)
-        if name != "output" or x.size > ALL_VALUES:
+        if name != "output" or x.size > ALL_VALUES or self._case.tolerance is not None:
             return none
         applied = self._trials.reference(self._requested).output
         found = lines(applied.output(x).astype(x.dtype), x, applied)
@@ -181,8 +190,10 @@ class _Examined:
         for name in self._case.checked:
             if name in ("moving_mean", "moving_variance"):
                 field = name.removeprefix("moving_")
-                apart = getattr(wrong.moving, field).hi - getattr(right.moving, field).hi
-                if _beyond(apart, sum(getattr(errors, field) for errors in allowed)):
+                values = getattr(right.moving, field).hi
+                apart = getattr(wrong.moving, field).hi - values
+                of_right, of_wrong = (getattr(errors, field) for errors in allowed)
+                if _beyond(apart, self._allowed(values, of_right) + of_wrong):
                     return True
         return False
 
@@ -192,9 +203,9 @@ class _Examined:
         for output in self._outputs:
             applied, _ = output.elements.applied(self._requested)
             scale = applied.scale.hi
-            shift = _rounded(applied.beta.hi - applied.mean.hi * scale, bits)
-            x = _rounded(np.asarray(output.elements.x, dtype=np.float64), bits)
-            if _beyond(x * _rounded(scale, bits) + shift - output.values, output.allowed):
+            shift = significant(applied.beta.hi - applied.mean.hi * scale, bits)
+            x = significant(np.asarray(output.elements.x, dtype=np.float64), bits)
+            if _beyond(x * significant(scale, bits) + shift - output.values, output.allowed):
                 return True
         return False
 
@@ -222,13 +233,6 @@ def _values(applied: Normalization, bound: OutputBound, x: Tensor) -> tuple[Arra
 def _beyond(apart: Array, allowed: Array) -> bool:
     """Whether anything is further apart than allowed; what is not a number is."""
     return bool(np.any((np.abs(apart) > allowed) | (np.isnan(apart) & ~np.isinf(allowed))))
-
-
-def _rounded(values: Array, bits: int) -> Array:
-    """Values with so many significant bits."""
-    mantissa, exponent = np.frexp(values)
-    rounded: Array = np.ldexp(np.rint(mantissa * 2.0**bits) / 2.0**bits, exponent)
-    return rounded
 
 
 def _smallest(notices: Callable[[float], bool], most: float) -> float | None:

@@ -58,7 +58,7 @@ class Trials:
         statistics: Callable[[Tensor, Channels], Statistics] | None = None,
     ) -> None:
         self.case, self.inputs = case, inputs
-        self._statistics_dtype = statistics_dtype
+        self.statistics_dtype = statistics_dtype
         self._kept_sets = {id(batch): KeptSets(batch) for batch in inputs.batches}
         self._references: dict[Semantics, Reference] = {}
         self._other_statistics = statistics
@@ -99,7 +99,7 @@ class Trials:
 
     def bounds(self, reference: Reference) -> Bounds:
         """The bounds of the case under a reading."""
-        return Bounds(reference, self.case.input.dtype, self._statistics_dtype)
+        return Bounds(reference, self.case.input.dtype, self.statistics_dtype)
 
     def whole(self, semantics: Semantics, name: str, actual: Tensor) -> Comparison:
         """A whole output against a reading whose parameters lie along the axes that its statistics keep."""

@@ -103,17 +103,9 @@ def of_moving(base: Semantics, shape: Sequence[int]) -> list[Alteration]:
     return found + [_change("moving-update", update=way) for way in ("none", "twice", "crossed", "exchanged")]
 
 
-def of_precision(dtype: str, suspected: str | None = None) -> list[Alteration]:
-    """Arithmetic in fewer bits than are due: these widen the bound, and so are tried last. First one that is
-    ``suspected`` because another tensor shows it, then the most bits."""
-    formats = {
-        "float64": ("float32", "float16", "bfloat16"),
-        "float32": ("float16", "bfloat16"),
-        "float16": ("narrow", "float16", "bfloat16"),
-        "bfloat16": ("narrow", "bfloat16"),
-    }
-    ordered = sorted(formats[dtype], key=lambda name: name != suspected)
-    return [_change("precision", precision=name) for name in ordered]
+def of_precision(name: str) -> Alteration:
+    """Arithmetic in fewer bits than are due."""
+    return _change("precision", precision=name)
 
 
 def _other(estimator: str) -> str:
@@ -144,8 +136,9 @@ def _axes(base: Semantics, shape: Sequence[int]) -> Iterator[Alteration]:
 
     Axes of length 1 are averaged over: to keep them makes no difference.
     """
+    home = base.kept if base.along is None else base.along
     long = [axis for axis, length in enumerate(shape) if length > 1]
-    own = tuple(axis for axis in base.kept if axis in long)
+    own = tuple(axis for axis in home if axis in long)
     statistic = tuple(shape[axis] for axis in own)
     for size in range(len(long) + 1):
         for kept in itertools.combinations(long, size):
@@ -154,14 +147,14 @@ def _axes(base: Semantics, shape: Sequence[int]) -> Iterator[Alteration]:
             if tuple(shape[axis] for axis in kept) == statistic:
                 yield _change("axis", kept=kept, along=None)
             if size < len(long):
-                yield _change("axis", kept=kept, along=base.kept)
+                yield _change("axis", kept=kept, along=home)
             elif math.prod(shape) <= MOST_ALONE:
-                yield Alteration("axis", (("kept", kept), ("along", base.kept)), rare=True)
-    others = [axis for axis in range(len(shape)) if axis not in base.kept]
-    if len(base.kept) == 1 and len(others) > 1:
+                yield Alteration("axis", (("kept", kept), ("along", home)), rare=True)
+    others = [axis for axis in range(len(shape)) if axis not in home]
+    if len(home) == 1 and len(others) > 1:
         alike = [Channels(tuple(shape), (axis,)).walked for axis in long]
-        for order in ((*others, *base.kept), (others[0], *base.kept, *others[1:])):
-            read = Channels(tuple(shape[axis] for axis in order), (order.index(base.kept[0]),))
+        for order in ((*others, *home), (others[0], *home, *others[1:])):
+            read = Channels(tuple(shape[axis] for axis in order), (order.index(home[0]),))
             if read.walked not in alike:
                 yield _change("axis", kept=read.kept, along=None, order=order)
 

@@ -86,7 +86,7 @@ def known(requested: float | str) -> list[Known]:
         Known(0.0, "0", "the batch's statistics replace the old ones"),
     ]
     if not isinstance(requested, str):
-        exchanged, twice = 1 - requested, requested * requested
+        exchanged, twice = round(1 - requested, 15), round(requested * requested, 15)
         values.insert(0, Known(exchanged, f"{exchanged:g}", "the weights of old and new are exchanged"))
         values.append(Known(twice, f"{twice:g} (twice)", "as if the batch had entered twice"))
     return [k for k in distinct(values, requested) if k.value != 1]

@@ -12,11 +12,14 @@ from bncheck.case.model import Case
 from bncheck.document import Cause
 from bncheck.formats import Format
 from bncheck.judge.compare import Comparison
-from bncheck.judge.diagnose import epsilon, statistics, words
+from bncheck.judge.diagnose import epsilon, precision, statistics, words
 from bncheck.judge.diagnose.search import Explanation, Found, MovingSearch, OutputSearch
 from bncheck.judge.trials import Trials, sampled
 from bncheck.reference import Tensor
 from bncheck.semantics import Semantics
+
+FIRST_ROUNDED = 1 << 17
+"""Values up to which it is tried first whether they were only rounded: of larger tensors, if nothing else is found."""
 
 LISTED = 4
 """Equal explanations that are told; more are counted."""
@@ -89,6 +92,11 @@ def diagnose(
     diagnosis = Diagnosis()
     bases = [requested, documented] if documented != requested else [requested]
     by_name = {f.name: f for f in failed}
+    wrong_tensors = {f.name: f.tensor for f in failed}
+    in_elements = not any(f.below for f in failed)
+    small = all(tensor.size <= FIRST_ROUNDED for tensor in wrong_tensors.values())
+    if small and in_elements and (cause := precision.rounded(trials, wrong_tensors, bases)) is not None:
+        return Diagnosis([cause], explained=set(by_name))
     stored: Sequence[Explanation] = ()
     if wrong := [name for name in moving if name in by_name]:
         found = MovingSearch(trials, moving).run(bases)
@@ -108,6 +116,10 @@ def diagnose(
             kept = [_with_statistics(base, applied.semantics) for base in kept] + [*kept]
         left = [_with_applied(base, applied) for base in kept]
         _output(trials, inference, [*dict.fromkeys([*left, *bases])], diagnosis, stored=not moving)
+    unexplained = len(diagnosis.explained) < len(by_name)
+    if not small and in_elements and unexplained:
+        cause = precision.rounded(trials, wrong_tensors, bases)
+        return diagnosis if cause is None else Diagnosis([cause], explained=set(by_name))
     return diagnosis
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bncheck.judge.diagnose import alterations, epsilon, momentum
+from bncheck.judge.diagnose import alterations, epsilon, momentum, precision
 from bncheck.judge.diagnose.alterations import Alteration
 from bncheck.judge.diagnose.solved import Known, Solved
-from bncheck.judge.evidence import Lines, lines, readings
+from bncheck.judge.evidence import Lines, fitted, lines, readings
 from bncheck.judge.trials import Trials, everywhere, sampled
 from bncheck.reference import Tensor
 from bncheck.semantics import Semantics
@@ -31,6 +31,9 @@ LEAST_NOISE = 0.01
 
 LEAST_REST = 0.003
 """Of errors that are straight lines in x: what arithmetic in few bits leaves beside them at least."""
+
+LEAST_VALUES = 3
+"""Values of which it can be said that they are alike or on a line."""
 
 CONFIRMED = 3
 """Times that elements which a solved value missed are added to those that it is solved from."""
@@ -80,13 +83,9 @@ def _search(
     changes: Callable[[Semantics], Sequence[Alteration]],
     attempt: Try,
     confirm: Callable[[Explanation], Explanation | None],
-    dtype: str,
-    *,
-    noisy: bool = True,
-    suspected: str | None = None,
+    few_bits: Sequence[str],
 ) -> Found:
-    """``noisy``: that errors are not of one kind for a whole channel, as those of arithmetic in few bits are not.
-    ``suspected``: the precision that another tensor shows."""
+    """``few_bits``: precisions that are tried last, since they widen the bound."""
     nearest: Explanation | None = None
     for size in range(MOST + 1):
         fitting: list[Explanation] = []
@@ -104,7 +103,7 @@ def _search(
             requested = bases[0]
             return Found(sorted(_distinct(fitting), key=lambda e: e.order(requested)), None)
     for base in bases:
-        for change in alterations.of_precision(dtype, suspected) if noisy else ():
+        for change in map(alterations.of_precision, few_bits):
             with np.errstate(all="ignore"):
                 tried = attempt((change,), base)
             if tried is not None and LEAST_NOISE <= tried.ratio <= 1:
@@ -118,6 +117,19 @@ def _search(
 def _distinct(explanations: Iterable[Explanation]) -> list[Explanation]:
     """Without those that say the same of two bases."""
     return list({(frozenset(e.alterations), e.semantics): e for e in explanations}.values())
+
+
+def _few_bits(trials: Trials, actual: Sequence[Tensor], suspected: str | None) -> list[str]:
+    """Precisions that tensors may have been computed in: all results are then numbers of that format. In 16 bits they
+    always are; the one that is ``suspected`` comes first, then the most bits."""
+    dtype = trials.case.input.dtype
+    if dtype in ("float64", "float32"):
+        narrower = [n for n in ("bfloat16", "float16", "float32") if n != dtype]
+        return [n for n in narrower if all(precision.is_of(t, n) for t in actual)][:1]
+    if not all(precision.is_of(t, dtype) for t in actual):
+        return []
+    names = ["narrow", "float16", "bfloat16"] if dtype == "float16" else ["narrow", "bfloat16"]
+    return sorted(names, key=lambda name: name != suspected)
 
 
 class OutputSearch:
@@ -157,16 +169,24 @@ class OutputSearch:
             found = alterations.of_output(base, shape, inference=self._inference)
             return [*dict.fromkeys([*found, *alterations.of_moving(base, shape)])] if self._stored else found
 
-        dtype = self._trials.case.input.dtype
-        return _search(bases, changes, self._attempt, self._confirm, dtype, noisy=self._noisy(), suspected=suspected)
+        few_bits = _few_bits(self._trials, [self._actual], suspected) if self._irregular() else []
+        return _search(bases, changes, self._attempt, self._confirm, few_bits)
 
-    def _noisy(self) -> bool:
-        """Whether errors differ within a channel by more than a straight line in x does."""
-        if self._lines is None:
+    def _irregular(self) -> bool:
+        """Whether errors are not of one kind: neither straight lines in x, nor one factor for all channels."""
+        if self._actual.size > MOST_VALUES or self._own.values < LEAST_VALUES or self._inference:
             return True
-        fit = self._lines.fit
+        applied = self._trials.reference(self._trials.case.requested).output
+        if not applied.batch and applied.steps_before:
+            return True
         with np.errstate(all="ignore"):
-            return bool(np.any(fit.remainder > LEAST_REST * (np.abs(fit.offset) + np.abs(fit.slope) * fit.deviation)))
+            fit = fitted(self._actual, self._trials.inputs.batches[self._trials.case.steps - 1], applied).fit
+            line = np.abs(fit.offset) + np.abs(fit.slope) * fit.deviation
+            if not np.any(fit.remainder > LEAST_REST * line):
+                return False
+            slopes = fit.slope[np.isfinite(fit.slope)]
+            spread = np.ptp(slopes) if slopes.size else 0.0
+            return bool(slopes.size < LEAST_VALUES or spread > 0.2 * np.abs(slopes).max())
 
     def _attempt(self, chosen: tuple[Alteration, ...], base: Semantics) -> Explanation | None:
         semantics = base
@@ -244,7 +264,8 @@ class OutputSearch:
         """The worst element of each block that an explanation does not reproduce, and the largest error over bound."""
         if self._elements.actual.size == self._actual.size:
             return [], explanation.ratio
-        if alterations.in_place(explanation.semantics, self._own):
+        by_batch = self._inference and explanation.semantics.normalized_by == "batch"
+        if alterations.in_place(explanation.semantics, self._own) and not by_batch:
             found = self._trials.whole(explanation.semantics, self._elements.name, self._actual)
             at = found.worst.at if found.worst else ()
             return [] if found.within else [int(np.ravel_multi_index(at, self._actual.shape))], found.bound_ratio
@@ -270,7 +291,8 @@ class MovingSearch:
         def changes(base: Semantics) -> Sequence[Alteration]:
             return alterations.of_moving(base, case.channels.shape)
 
-        return _search(bases, changes, self._attempt, lambda found: found, case.input.dtype)
+        few_bits = _few_bits(self._trials, [*self._actual.values()], None)
+        return _search(bases, changes, self._attempt, lambda found: found, few_bits)
 
     def _attempt(self, chosen: tuple[Alteration, ...], base: Semantics) -> Explanation | None:
         semantics, solved = base, None

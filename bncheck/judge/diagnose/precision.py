@@ -1,0 +1,139 @@
+"""Values that were rounded to fewer bits than are due: x, the parameters or the results, each in a known format.
+
+Rounding is a function, so this is no matter of sizes: the reference of the rounded values either reproduces every
+tensor within the bound or it does not, and results that were rounded are numbers of that format, all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import ml_dtypes
+import numpy as np
+
+from bncheck.case.inputs import Inputs
+from bncheck.document import Cause
+from bncheck.doubledouble import Array
+from bncheck.formats import significant
+from bncheck.judge import compare
+from bncheck.judge.trials import Trials, sampled
+from bncheck.reference import Tensor
+from bncheck.semantics import Semantics
+
+Rounding = Callable[[Array], Array]
+
+
+def _cast(dtype: object) -> Rounding:
+    return lambda values: values.astype(dtype).astype(np.float64)  # type: ignore[call-overload]
+
+
+NEARER = 0.1
+"""Of the errors without it: what rounding that is named may leave of them."""
+
+FIRST = 1000
+"""Values that are looked at before all the others."""
+
+_FORMATS: dict[str, tuple[float, Rounding]] = {
+    "float32": (2.0**-24, _cast(np.float32)),
+    "float16": (2.0**-11, _cast(np.float16)),
+    "TF32 (11 significant bits)": (2.0**-11, lambda values: significant(values, 11)),
+    "bfloat16": (2.0**-8, _cast(ml_dtypes.bfloat16)),
+}
+"""The unit roundoff of each format, and how values are rounded to it."""
+
+
+def formats(dtype: str) -> dict[str, tuple[float, Rounding]]:
+    """The formats that are narrower than a dtype, widest first."""
+    names = {"float64": list(_FORMATS), "float32": list(_FORMATS)[1:]}.get(dtype, [])
+    return {name: _FORMATS[name] for name in names}
+
+
+def rounded(trials: Trials, failed: Mapping[str, Tensor], bases: Sequence[Semantics]) -> Cause | None:
+    """The rounding that reproduces all tensors that failed, by name, under a reading; None if there is none."""
+    dtype = trials.case.input.dtype
+    with np.errstate(all="ignore"):
+        for name, (roundoff, rounding) in formats(dtype).items():
+            if _results(trials, failed, bases, roundoff, rounding):
+                return _cause("the results are", name, dtype)
+            for what, inputs in _inputs(trials.inputs, rounding):
+                others = Trials(trials.case, inputs, trials.statistics_dtype)
+                for base in bases:
+                    if all(_reproduced(trials, others, base, n, t) for n, t in failed.items()):
+                        return _cause(what, name, dtype)
+    return None
+
+
+def is_of(tensor: Tensor, name: str) -> bool:
+    """Whether all values are numbers of a format."""
+    with np.errstate(all="ignore"):
+        return _is_of(tensor, _FORMATS[name][1])
+
+
+def _is_of(tensor: Tensor, rounding: Rounding) -> bool:
+    values = np.asarray(tensor.reshape(-1)[:FIRST], dtype=np.float64)
+    if not np.all((rounding(values) == values) | np.isnan(values)):
+        return False
+    values = np.asarray(tensor, dtype=np.float64)
+    return bool(np.all((rounding(values) == values) | np.isnan(values)))
+
+
+def _inputs(inputs: Inputs, rounding: Rounding) -> Iterator[tuple[str, Inputs]]:
+    def less(tensor: Tensor) -> Tensor:
+        return rounding(tensor.astype(np.float64)).astype(tensor.dtype)
+
+    batches = tuple(map(less, inputs.batches))
+    parameters = {name: less(value) for name, value in inputs.parameters.items()}
+    yield "x is", replace(inputs, batches=batches)
+    yield "gamma, beta and the statistics are", replace(inputs, parameters=parameters)
+    yield "x and the parameters are", replace(inputs, batches=batches, parameters=parameters)
+
+
+def _reproduced(trials: Trials, others: Trials, semantics: Semantics, name: str, tensor: Tensor) -> bool:
+    """Whether rounded values make a tensor, and are needed for it: within a bound that says
+    something, and much nearer than without."""
+    if name.startswith("moving"):
+        within = others.moving(semantics, name, tensor).within
+    else:
+        weak = getattr(others.bounds(others.reference(semantics)), name).weak
+        within = not weak and others.whole(semantics, name, tensor).within
+    return within and _off(others, semantics, name, tensor) <= NEARER * _off(trials, semantics, name, tensor)
+
+
+def _off(trials: Trials, semantics: Semantics, name: str, tensor: Tensor) -> float:
+    """The sum of the errors that a reading leaves."""
+    if name.startswith("moving"):
+        value = getattr(trials.reference(semantics).moving, name.removeprefix("moving_")).hi
+        return float(np.abs(np.asarray(tensor, dtype=np.float64).reshape(-1) - value).sum())
+    elements = sampled(trials, name, tensor, [])
+    applied, _ = elements.applied(semantics)
+    values = applied.at(elements.x, (slice(None),))[1]
+    return float(np.abs(np.asarray(elements.actual, dtype=np.float64) - values).sum())
+
+
+def _results(
+    trials: Trials, failed: Mapping[str, Tensor], bases: Sequence[Semantics], roundoff: float, rounding: Rounding
+) -> bool:
+    """Whether all tensors are numbers of the format, and no further from a reading than one rounding to it."""
+    if not all(_is_of(tensor, rounding) for tensor in failed.values()):
+        return False
+    return any(all(_nearly(trials, base, n, t, roundoff) for n, t in failed.items()) for base in bases)
+
+
+def _nearly(trials: Trials, semantics: Semantics, name: str, tensor: Tensor, roundoff: float) -> bool:
+    reference, case = trials.reference(semantics), trials.case
+    limits = trials.bounds(reference)
+    if name.startswith("moving"):
+        field = name.removeprefix("moving_")
+        value = getattr(reference.moving, field)
+        error = getattr(limits.moving, field) + roundoff * np.abs(value.hi)
+        return compare.compare(tensor, compare.of_statistic(value, error, case.channels.statistic_shape, None)).within
+    applied, bound = getattr(reference, name), getattr(limits, name)
+    x = trials.inputs.batches[case.steps - 1 if name == "output" else -1]
+    widened = replace(bound, result=bound.result + roundoff)
+    return compare.compare(tensor, compare.of_output(applied, x, widened, None)).within
+
+
+def _cause(what: str, name: str, dtype: str) -> Cause:
+    message = f"{what[:1].upper()}{what[1:]} rounded to {name}, and nothing else is wrong; {dtype} is due."
+    return Cause(kind="precision", requested=dtype, effective=f"{what} {name}", message=message)
