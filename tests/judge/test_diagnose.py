@@ -62,10 +62,10 @@ CASES = {
 }
 
 TABLE: list[tuple[str, str, list[tuple[str, Any]], str]] = [
-    ("epsilon: PyTorch's 1e-5", "training", [("epsilon", 1e-5)], "PyTorch's default 1e-05"),
-    ("epsilon: PyTorch's 1e-5", "inference", [("epsilon", 1e-5)], "PyTorch's default 1e-05"),
-    ("epsilon: Keras's 1e-3", "small epsilon", [("epsilon", 1e-3)], "Keras's default 0.001"),
-    ("epsilon: raised to 1.001e-5", "small epsilon", [("epsilon", 1.001e-5)], "TensorFlow's old minimum 1.001e-05"),
+    ("epsilon: PyTorch's 1e-5", "training", [("epsilon", 1e-5)], "PyTorch's default"),
+    ("epsilon: PyTorch's 1e-5", "inference", [("epsilon", 1e-5)], "PyTorch's default"),
+    ("epsilon: Keras's 1e-3", "small epsilon", [("epsilon", 1e-3)], "Keras's default"),
+    ("epsilon: raised to 1.001e-5", "small epsilon", [("epsilon", 1.001e-5)], "TensorFlow's old minimum"),
     ("epsilon: dropped", "training", [("epsilon", 0.0)], "dropped"),
     ("epsilon: doubled", "inference", [("epsilon", 2e-3)], "added twice"),
     ("epsilon: squared", "training", [("epsilon", 1e-6)], "squared"),
@@ -76,7 +76,7 @@ TABLE: list[tuple[str, str, list[tuple[str, Any]], str]] = [
     ("axis: each sample alone", "training", [("axis", [0])], "Each sample has statistics of its own"),
     ("axis: instance", "training", [("axis", [0, 1])], "Each sample has statistics of its own"),
     ("axis: one statistic for all", "training", [("axis", [])], "One mean and one variance serve everything"),
-    ("axis: reduced for kept", "training", [("axis", [0, 2, 3])], "What should be kept is reduced"),
+    ("axis: reduced for kept", "training", [("axis", [0, 2, 3])], "The axes are the wrong way round"),
     ("axis: averaged over the batch alone", "training", [("axis", [1, 2, 3])], "average over N;"),
     ("axis: the last", "training", [("axis", [3])], "keep W (axis 3) and average over N, C, H"),
     ("axis: another of the same length", "square", [("axis", [3])], "gamma, beta and the moving statistics lie along"),
@@ -90,7 +90,7 @@ TABLE: list[tuple[str, str, list[tuple[str, Any]], str]] = [
         "PyTorch and TensorFlow's fused kernel",
     ),
     ("momentum: complemented", "training", [("momentum", pytest.approx(0.1))], "old and new are exchanged"),
-    ("momentum: 0.99", "training", [("momentum", 0.99)], "Keras's default 0.99"),
+    ("momentum: 0.99", "training", [("momentum", 0.99)], "Keras's default"),
     ("momentum: 0.637", "training", [("momentum", pytest.approx(0.637, rel=1e-5))], "0.9 requested"),
     ("momentum: 0.637", "steps", [("momentum", pytest.approx(0.637, rel=1e-5))], "0.9 requested"),
     ("momentum: cumulative", "steps", [("momentum", "cumulative")], "`momentum=None`"),
@@ -137,13 +137,13 @@ SENTENCES = [
     (
         "epsilon: PyTorch's 1e-5",
         "training",
-        "1e-05 used (9.99985e-06 to 1.00001e-05 fit), 0.001 requested: PyTorch's default 1e-05 fits.",
+        "1e-05 used (9.99985e-06 to 1.000015e-05 fit), 0.001 requested: PyTorch's default.",
     ),
     (
         "axis: each sample alone",
         "training",
         "Statistics keep N (axis 0) and average over C, H, W; requested is to keep C (axis 1). Each sample has "
-        "statistics of its own, as in layer or instance normalization.",
+        "statistics of its own, as in layer normalization.",
     ),
     (
         "moving variance: unbiased",
@@ -237,8 +237,8 @@ def test_a_floor_below_every_variance_is_as_good_as_no_epsilon() -> None:
 def test_known_epsilons_that_fit_alike_are_all_named() -> None:
     about = asked("inference, normal data", epsilon=0.1)
     message = of("epsilon: PyTorch's 1e-5", about).causes[0].message
-    assert "PyTorch's default 1e-05" in message
-    assert "TensorFlow's old minimum 1.001e-05" in message
+    assert "PyTorch's default" in message
+    assert "TensorFlow's old minimum" in message
     assert "cannot tell them apart" in message
 
 
@@ -266,7 +266,7 @@ def test_what_no_reading_explains_names_the_worst_element_and_the_nearest_readin
     assert [c.kind for c in result.causes] == ["unexplained"]
     message = result.causes[0].message
     assert "times what rounding can explain" in message
-    assert "Nearest: " in message
+    assert "comes near (of all, " in message
     assert "times the bound" in message
 
 
@@ -310,7 +310,7 @@ def test_a_variance_in_one_pass_is_cancellation() -> None:
 def test_sums_in_float16_are_accumulation() -> None:
     result = of("sums: in float16", asked("many values", dtype="float16", check=["output"]))
     assert [c.kind for c in result.causes] == ["accumulation"]
-    assert "accumulate in float32" in result.causes[0].message
+    assert "Accumulate in float32" in result.causes[0].message
 
 
 # Tensors apart

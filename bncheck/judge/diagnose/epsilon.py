@@ -117,10 +117,10 @@ def known(requested: float) -> list[Known]:
     rounded = {"float16": float(np.float16(requested)), "bfloat16": float(ml_dtypes.bfloat16(requested))}
     values = [
         Known(0.0, "0", "it was dropped"),
-        Known(1e-3, "Keras's default 0.001"),
-        Known(1e-5, "PyTorch's default 1e-05"),
-        Known(1.001e-5, "TensorFlow's old minimum 1.001e-05"),
-        Known(1e-4, "TensorFlow's raw operation's default 0.0001"),
+        Known(1e-3, "Keras's default 0.001", "Keras's default"),
+        Known(1e-5, "PyTorch's default 1e-05", "PyTorch's default"),
+        Known(1.001e-5, "TensorFlow's old minimum 1.001e-05", "TensorFlow's old minimum"),
+        Known(1e-4, "the default 0.0001 of TensorFlow's raw operation", "the default of TensorFlow's raw operation"),
         Known(2 * requested, f"{2 * requested:g} (added twice)", "it was added twice"),
         Known(requested * requested, f"{requested * requested:g} (squared)", "it was squared"),
         *(Known(v, f"{v:.6g} (rounded to {name})", f"it was rounded to {name}") for name, v in rounded.items()),

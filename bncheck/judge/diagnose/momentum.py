@@ -81,8 +81,8 @@ def _solved(seen: Array, left: Callable[[float], tuple[Array, Array]], *, straig
 def known(requested: float | str) -> list[Known]:
     """Values that a momentum is known to take where another was requested. (1 is: not updated.)"""
     values = [
-        Known(0.99, "Keras's default 0.99"),
-        Known(0.9, "PyTorch's default 0.9 (its 0.1)"),
+        Known(0.99, "Keras's default 0.99", "Keras's default"),
+        Known(0.9, "PyTorch's default 0.9 (its 0.1)", "PyTorch's default (its 0.1)"),
         Known(0.0, "0", "the batch's statistics replace the old ones"),
     ]
     if not isinstance(requested, str):

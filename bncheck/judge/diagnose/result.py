@@ -14,12 +14,21 @@ from bncheck.formats import Format
 from bncheck.judge.compare import Comparison
 from bncheck.judge.diagnose import epsilon, precision, statistics, words
 from bncheck.judge.diagnose.search import Explanation, Found, MovingSearch, OutputSearch
-from bncheck.judge.trials import Trials, sampled
+from bncheck.judge.trials import Elements, Trials, sampled
 from bncheck.reference import Tensor
 from bncheck.semantics import Semantics
 
 FIRST_ROUNDED = 1 << 17
 """Values up to which it is tried first whether they were only rounded: of larger tensors, if nothing else is found."""
+
+SEVERAL = 3
+"""Channels from which on a number that is solved from one tensor alone says something."""
+
+NEAR = 0.01
+"""Of the error: what a reading may leave that is said to come near."""
+
+FEW = 0.5
+"""Of an output: values that are wrong of which it is said how many, and where."""
 
 LISTED = 4
 """Equal explanations that are told; more are counted."""
@@ -102,7 +111,8 @@ def diagnose(
         found = MovingSearch(trials, moving).run(bases)
         stored = found.explanations
         if diagnosis.add(wrong, found, case) is None:
-            diagnosis.causes += [_unexplained(by_name[name], found.nearest, case) for name in wrong]
+            for name in wrong:
+                _stored_alone(trials, by_name[name], found, bases, diagnosis)
     applied: Explanation | None = None
     if (output := by_name.get("output")) is not None:
         left = [_with_stored(base, stored[0].semantics) if stored else base for base in bases]
@@ -121,6 +131,26 @@ def diagnose(
         cause = precision.rounded(trials, wrong_tensors, bases)
         return diagnosis if cause is None else Diagnosis([cause], explained=set(by_name))
     return diagnosis
+
+
+def _stored_alone(
+    trials: Trials, failed: Failed, together: Found, bases: Sequence[Semantics], diagnosis: Diagnosis
+) -> None:
+    """One moving statistic that no reading explains together with the other: by itself, or what entered it."""
+    found = MovingSearch(trials, {failed.name: failed.tensor}).run(bases)
+    case = trials.case
+    if found.explanations and (case.channels.count >= SEVERAL or found.explanations[0].solved is None):
+        first = [
+            cause.model_copy(update={"message": f"{failed.name} alone: {cause.message[:1].lower()}{cause.message[1:]}"})
+            for cause in words.causes(found.explanations[0], case)
+        ]
+        diagnosis.causes += first
+        diagnosis.explained.add(failed.name)
+        return
+    cause = _unexplained(failed, together.nearest, trials)
+    if (entered := statistics.of_moving(trials, failed.name, failed.tensor)) is not None:
+        cause = cause.model_copy(update={"message": f"{cause.message} {entered}"})
+    diagnosis.causes.append(cause)
 
 
 def _with_stored(base: Semantics, found: Semantics) -> Semantics:
@@ -163,7 +193,7 @@ def _output(
         diagnosis.causes.append(Cause(kind=other.kind, effective=other.variance, message=other.message))
         diagnosis.explained.add(failed.name)
     elif not failed.below:
-        cause = _unexplained(failed, found.nearest, case)
+        cause = _unexplained(failed, found.nearest, trials)
         if other is not None:
             cause = cause.model_copy(update={"message": f"{cause.message} {other.message}"})
         diagnosis.causes.append(cause)
@@ -174,14 +204,14 @@ def _epsilon_unseen(trials: Trials, failed: Failed, explanation: Explanation) ->
     """That an output cannot show its epsilon, if it cannot."""
     elements = sampled(trials, failed.name, failed.tensor, [])
     seen = epsilon.solve(elements, explanation.semantics)
-    if seen is None or not (seen.holds(0.0) and seen.holds(trials.case.requested.epsilon)):
+    if seen is None or not (seen.holds(0.0) and seen.holds(trials.case.requested.epsilon) and np.isfinite(seen.high)):
         return []
     return [f"{failed.name} cannot show epsilon: the variance drowns any up to {seen.high:.2g}"]
 
 
-def _unexplained(failed: Failed, nearest: Explanation | None, case: Case) -> Cause:
+def _unexplained(failed: Failed, nearest: Explanation | None, trials: Trials) -> Cause:
     """What is seen of a tensor that no reading explains, and the reading that comes nearest."""
-    name, found = failed.name, failed.found
+    name, found, case = failed.name, failed.found, trials.case
     assert found.worst is not None  # something is beyond its bound
     worst = found.worst
     actual, expected = f"{worst.actual:.9g}", f"{worst.expected:.9g}"
@@ -191,10 +221,37 @@ def _unexplained(failed: Failed, nearest: Explanation | None, case: Case) -> Cau
     if found.nonfinite:
         return Cause(kind="nonfinite", effective=repr(worst.actual), message=f"{where}.{_not_finite(failed, case)}")
     limit = "what rounding can explain" if case.tolerance is None else "the case's tolerance"
-    message = f"{where}: {worst.bound_ratio:.2g} times {limit}."
+    message = f"{where}: {worst.bound_ratio:.2g} times {limit}.{_pattern(failed, trials)}"
     if nearest is not None and np.isfinite(nearest.ratio):
-        message += f" Nearest: {words.summary(nearest, case)}, which leaves {nearest.ratio:.2g} times the bound."
+        near = words.summary(nearest, case)
+        if nearest.ratio <= NEAR * worst.bound_ratio:
+            message += f" Nearest: {near}, which leaves {nearest.ratio:.2g} times the bound."
+        else:
+            message += f" No known reading comes near (of all, {near}: {nearest.ratio:.2g} times the bound)."
     return Cause(kind="unexplained", message=message)
+
+
+def _pattern(failed: Failed, trials: Trials) -> str:
+    """Which values of an output are wrong, where that says something."""
+    tensor, case = failed.tensor, trials.case
+    if failed.name not in ("output", "inference") or tensor.size > FIRST_ROUNDED:
+        return ""
+    elements = Elements(trials, failed.name, tensor, np.arange(tensor.size))
+    with np.errstate(all="ignore"):
+        applied, bound = elements.applied(case.requested)
+        scaled, expected, _ = applied.at(elements.x, (slice(None),))
+        seen = np.asarray(elements.actual, dtype=np.float64)
+        wrong = np.abs(seen - expected) > bound.slope * np.abs(scaled) + bound.floor + bound.result * np.abs(expected)
+    if not wrong.any():
+        return ""
+    if np.all(seen[wrong] == 0) and np.all(expected[wrong] < 0):
+        return " Every value that should be negative is 0, and all others are right: a ReLU is applied."
+    if wrong.mean() > FEW:
+        return ""
+    others = tuple(a for a in range(tensor.ndim) if a not in case.channels.kept)
+    channels = np.argwhere(np.atleast_1d(wrong.reshape(tensor.shape).any(axis=others)))
+    place = f", all in channel {channels[0].tolist()}" if len(channels) == 1 < case.channels.count else ""
+    return f" {int(wrong.sum()):,} of {wrong.size:,} values {'is' if wrong.sum() == 1 else 'are'} wrong{place}."
 
 
 def _not_finite(failed: Failed, case: Case) -> str:
@@ -207,6 +264,6 @@ def _not_finite(failed: Failed, case: Case) -> str:
         channels = np.argwhere(np.atleast_1d(spoilt.any(axis=others)))
         if len(channels) <= 3 < case.channels.count:
             text += f", all in channel{'s' if len(channels) > 1 else ''} {', '.join(str(c.tolist()) for c in channels)}"
-    if case.input.dtype == "float16":
-        text += f"; float16 ends at {Format.of('float16').largest:,.0f}"
+    if case.input.dtype == "float16" and count > 1:
+        text += f"; float16 ends at {Format.of('float16').largest:,.0f}, and so do squares and sums in it"
     return f"{text}."

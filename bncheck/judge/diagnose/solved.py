@@ -48,8 +48,8 @@ class Solved:
         return self.low <= value <= self.high
 
     def named(self, known: Iterable[Known]) -> list[Known]:
-        """The known values that fit, nearest first."""
-        return sorted((k for k in known if self.holds(k.value)), key=lambda k: abs(k.value - self.value))
+        """The known values that fit, in their order."""
+        return [k for k in known if self.holds(k.value)]
 
 
 def agreed(estimates: Array, low: Array, high: Array) -> Solved:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from bncheck.case.model import Case
+from bncheck.channels import Channels
 from bncheck.document import Cause
 from bncheck.judge.diagnose import epsilon, momentum
 from bncheck.judge.diagnose.alterations import Alteration
@@ -74,13 +76,15 @@ def _cause(alteration: Alteration, explanation: Explanation, case: Case) -> Caus
         solved, named = explanation.solved, explanation.solved.named(known)
         used = _used(solved, named)
         interval = [solved.low, solved.high]
-        message = _solved(used, solved, asked, named, case.input.dtype)
+        message = _solved(used, solved, asked, named, case)
     elif kind == "axis":
         asked, used, message = _axis(changes, case)
     elif kind in ("batch-variance", "moving-variance"):
         used = next(iter(changes.values()))
         asked = "biased" if used == "unbiased" else "unbiased"
-        message = _variance(kind, used, asked, case.channels.values)
+        kept = Channels(case.channels.shape, explanation.semantics.kept)
+        values = case.channels.values if explanation.semantics.order else kept.values
+        message = _variance(kind, used, asked, values)
     elif kind == "momentum":
         asked, used = requested.momentum, "cumulative"
         message = f"the plain average of all steps used, momentum {asked:g} requested (PyTorch's `momentum=None`)."
@@ -103,35 +107,48 @@ def _cause(alteration: Alteration, explanation: Explanation, case: Case) -> Caus
 
 def _used(solved: Solved, named: Sequence[Known]) -> float:
     """The number to report: a known value that is as good as the estimate, else the estimate."""
-    near = [k for k in named if k.value == 0 or abs(k.value - solved.value) <= 0.4 * (solved.high - solved.low) / 2]
-    return near[0].value if near else max(solved.value, 0.0)
+    half, value = (solved.high - solved.low) / 2, max(solved.value, 0.0)
+    near = [k for k in named if abs(k.value - value) <= 0.4 * half]
+    if not near and (len(named) == 1 and half <= 0.005 * value):
+        near = list(named)
+    if not near and solved.low <= 0:
+        near = [k for k in named if k.value == 0]
+    return near[0].value if near else value
 
 
-def _solved(used: float, solved: Solved, asked: float | str, named: Sequence[Known], dtype: str) -> str:
+def _solved(used: float, solved: Solved, asked: float | str, named: Sequence[Known], case: Case) -> str:
     low, high = _interval(solved)
-    wanted = asked if isinstance(asked, str) else _number(asked)
-    message = f"{_number(used)} used ({low} to {high} fit), {wanted} requested"
+    wanted = asked if isinstance(asked, str) else f"{asked:g}"
+    message = f"{_other_than(used, asked)} used ({low} to {high} fit), {wanted} requested"
     if not named:
-        return f"{message}."
+        alone = case.channels.count == 1
+        return f"{message}.{' With one channel, any wrong scale would look like this.' if alone else ''}"
     if len(named) == 1:
         return f"{message}: {named[0].says}."
     names = " and ".join((", ".join(k.name for k in named[:-1]), named[-1].name))
     both = "both" if len(named) == 2 else "all"
-    return f"{message}. {names} {both} fit; {dtype} cannot tell them apart in this case."
+    return f"{message}. {names} {both} fit; {case.input.dtype} cannot tell them apart in this case."
 
 
 def _number(value: float) -> str:
     return f"{value:.4g}"
 
 
+def _other_than(value: float, asked: float | str) -> str:
+    """A number with so many digits that it is seen to be another than what was asked for."""
+    if isinstance(asked, str):
+        return _number(value)
+    return next((t for d in range(4, 18) if float(t := f"{value:.{d}g}") != asked), repr(value))
+
+
 def _interval(solved: Solved) -> tuple[str, str]:
-    """Both ends, with as many digits as tell them apart."""
+    """Both ends, rounded outwards to two digits of the width between them."""
     low, high = max(solved.low, 0.0), solved.high
-    for digits in range(2, 17):
-        ends = f"{low:.{digits}g}", f"{high:.{digits}g}"
-        if low == high or (float(ends[1]) - float(ends[0])) >= 0.8 * (high - low) > 0:
-            break
-    return ends
+    if not high > low or not math.isfinite(high):
+        return f"{low:.6g}", f"{high:.6g}"
+    unit = 10.0 ** (math.floor(math.log10(high - low)) - 1)
+    digits = max(2, math.ceil(math.log10(high / unit)) + 1)
+    return f"{math.floor(low / unit) * unit:.{digits}g}", f"{math.ceil(high / unit) * unit:.{digits}g}"
 
 
 def _named(axes: Sequence[int], layout: str) -> str:
@@ -162,11 +179,14 @@ def _axis(changes: dict[str, Any], case: Case) -> tuple[list[int], Any, str]:
         message = message[:-1] + f". gamma, beta and the moving statistics lie along {_named(kept, layout)} too."
     long = [a for a in asked if own.shape[a] > 1]
     if sorted(kept) == [a for a in range(len(layout)) if own.shape[a] > 1 and a not in long]:
-        message += " What should be kept is reduced: Keras's `axis` names the axes kept, NumPy's those reduced."
+        message += " The axes are the wrong way round: Keras's `axis` names those kept, NumPy's those averaged over."
     elif not kept:
         message += " One mean and one variance serve everything."
+    elif not others:
+        message += " Every value is its own mean, and the output is beta."
     elif 0 in kept and 0 not in asked and layout[0] == "N":
-        message += " Each sample has statistics of its own, as in layer or instance normalization."
+        like = "layer" if kept == [0] else "instance" if set(asked) <= set(kept) else "layer or instance"
+        message += f" Each sample has statistics of its own, as in {like} normalization."
     return asked, kept, message
 
 
