@@ -21,9 +21,6 @@ from bncheck.semantics import Semantics
 FIRST_ROUNDED = 1 << 17
 """Values up to which it is tried first whether they were only rounded: of larger tensors, if nothing else is found."""
 
-SEVERAL = 3
-"""Channels from which on a number that is solved from one tensor alone says something."""
-
 NEAR = 0.01
 """Of the error: what a reading may leave that is said to come near."""
 
@@ -139,12 +136,13 @@ def _stored_alone(
     """One moving statistic that no reading explains together with the other: by itself, or what entered it."""
     found = MovingSearch(trials, {failed.name: failed.tensor}).run(bases)
     case = trials.case
-    if found.explanations and (case.channels.count >= SEVERAL or found.explanations[0].solved is None):
-        first = [
+    first = next(iter(found.explanations), None)
+    rare = first is not None and any(a.rare for a in first.alterations)
+    if first is not None and not rare and (first.solved is None or first.named(case.requested)):
+        diagnosis.causes += [
             cause.model_copy(update={"message": f"{failed.name} alone: {cause.message[:1].lower()}{cause.message[1:]}"})
-            for cause in words.causes(found.explanations[0], case)
+            for cause in words.causes(first, case)
         ]
-        diagnosis.causes += first
         diagnosis.explained.add(failed.name)
         return
     cause = _unexplained(failed, together.nearest, trials)

@@ -128,8 +128,7 @@ def _few_bits(trials: Trials, actual: Sequence[Tensor], suspected: str | None) -
         return [n for n in narrower if all(precision.is_of(t, n) for t in actual)][:1]
     if not all(precision.is_of(t, dtype) for t in actual):
         return []
-    names = ["narrow", "float16", "bfloat16"] if dtype == "float16" else ["narrow", "bfloat16"]
-    return sorted(names, key=lambda name: name != suspected)
+    return sorted(("narrow", dtype), key=lambda name: name != suspected)
 
 
 class OutputSearch:
@@ -291,7 +290,7 @@ class MovingSearch:
         def changes(base: Semantics) -> Sequence[Alteration]:
             return alterations.of_moving(base, case.channels.shape)
 
-        few_bits = _few_bits(self._trials, [*self._actual.values()], None)
+        few_bits = _few_bits(self._trials, [*self._actual.values()], None)[:1]  # one rounding or two, not sums of them
         return _search(bases, changes, self._attempt, lambda found: found, few_bits)
 
     def _attempt(self, chosen: tuple[Alteration, ...], base: Semantics) -> Explanation | None:

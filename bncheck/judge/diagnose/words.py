@@ -220,8 +220,12 @@ def _precision(precision: str, case: Case) -> tuple[str, str, str]:
     dtype = case.input.dtype
     if precision == "narrow":
         used = f"{dtype} for scale, shift or statistics"
-        return "float32 inside", used, f"scale, shift or statistics are rounded to {dtype}; float32 inside is usual."
+        return (
+            "float32 inside",
+            used,
+            f"the errors are no larger than if scale, shift or statistics were rounded to {dtype}; float32 is due.",
+        )
     names = {"float16": "11 significant bits (float16, TF32)", "bfloat16": "8 significant bits (bfloat16)"}
     used = names.get(precision, precision)
     inside = "float32" if dtype in ("float16", "bfloat16") else dtype
-    return inside, used, f"the errors are those of arithmetic in {used}; {inside} is due for {dtype} tensors."
+    return inside, used, f"the errors are no larger than those of arithmetic in {used}; {inside} is due for {dtype}."
