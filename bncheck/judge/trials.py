@@ -91,6 +91,12 @@ class Trials:
             self._references[steps] = evaluate(steps, batches, self._parameters, self.statistics)
         return replace(self._references[steps], semantics=semantics)
 
+    def with_parameters(self, parameters: dict[str, Tensor]) -> Trials:
+        """The same case with other parameters: what is known of its batches is shared."""
+        other = Trials(self.case, replace(self.inputs, parameters=parameters), self.statistics_dtype)
+        other._kept_sets = self._kept_sets
+        return other
+
     def statistics(self, batch: Tensor, channels: Channels) -> Statistics:
         """The statistics of a batch for any set of kept axes."""
         if self._other_statistics is not None:

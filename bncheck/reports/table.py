@@ -151,14 +151,23 @@ def _failed(document: Document, style: Style) -> str:
         lines.append(row)
         if len(result.case) > CASE_WIDTH:
             lines.append(f"  {result.case}")
-        sentences = [result.error] if result.error else list(dict.fromkeys(c.message for c in result.causes))
-        lines += [_wrapped(sentence, "  ") for sentence in sentences if sentence]
+        lines += [_wrapped(sentence, "  ") for sentence in ([result.error] if result.error else _sentences(result))]
     lines += [
         _wrapped(f"and {count - TOLD} more of {runner}: {error}", "")
         for (runner, error), count in told.items()
         if error and count > TOLD
     ]
     return "\n".join(lines)
+
+
+def _sentences(result: Result) -> list[str]:
+    """What is said of each cause, with its kind where there are several; of other explanations, that they are."""
+    several = len({c.kind for c in result.causes}) > 1
+    return list(
+        dict.fromkeys(
+            f"{'or ' if c.alternative else ''}{f'{c.kind}: ' if several else ''}{c.message}" for c in result.causes
+        )
+    )
 
 
 def _failed_row(result: Result) -> list[str]:

@@ -12,7 +12,6 @@ from dataclasses import replace
 import ml_dtypes
 import numpy as np
 
-from bncheck.case.inputs import Inputs
 from bncheck.document import Cause
 from bncheck.doubledouble import Array
 from bncheck.formats import significant
@@ -31,13 +30,16 @@ def _cast(dtype: object) -> Rounding:
 NEARER = 0.1
 """Of the errors without it: what rounding that is named may leave of them."""
 
+TF32 = "TF32 (11 significant bits)"
+"""A format of operands alone: results are not stored in it."""
+
 FIRST = 1000
 """Values that are looked at before all the others."""
 
 _FORMATS: dict[str, tuple[float, Rounding]] = {
     "float32": (2.0**-24, _cast(np.float32)),
     "float16": (2.0**-11, _cast(np.float16)),
-    "TF32 (11 significant bits)": (2.0**-11, lambda values: significant(values, 11)),
+    TF32: (2.0**-11, lambda values: significant(values, 11)),
     "bfloat16": (2.0**-8, _cast(ml_dtypes.bfloat16)),
 }
 """The unit roundoff of each format, and how values are rounded to it."""
@@ -52,12 +54,15 @@ def formats(dtype: str) -> dict[str, tuple[float, Rounding]]:
 def rounded(trials: Trials, failed: Mapping[str, Tensor], bases: Sequence[Semantics]) -> Cause | None:
     """The rounding that reproduces all tensors that failed, by name, under a reading; None if there is none."""
     dtype = trials.case.input.dtype
+    if not all(
+        np.isfinite(np.asarray(tensor.reshape(-1)[:FIRST], dtype=np.float64)).all() for tensor in failed.values()
+    ):
+        return None
     with np.errstate(all="ignore"):
         for name, (roundoff, rounding) in formats(dtype).items():
-            if _results(trials, failed, bases, roundoff, rounding):
+            if name != TF32 and _results(trials, failed, bases, roundoff, rounding):
                 return _cause("the results are", name, dtype)
-            for what, inputs in _inputs(trials.inputs, rounding):
-                others = Trials(trials.case, inputs, trials.statistics_dtype)
+            for what, others in _less(trials, failed, bases[0], rounding):
                 for base in bases:
                     if all(_reproduced(trials, others, base, n, t) for n, t in failed.items()):
                         return _cause(what, name, dtype)
@@ -78,15 +83,30 @@ def _is_of(tensor: Tensor, rounding: Rounding) -> bool:
     return bool(np.all((rounding(values) == values) | np.isnan(values)))
 
 
-def _inputs(inputs: Inputs, rounding: Rounding) -> Iterator[tuple[str, Inputs]]:
+def _less(
+    trials: Trials, failed: Mapping[str, Tensor], requested: Semantics, rounding: Rounding
+) -> Iterator[tuple[str, Trials]]:
+    """The case with rounded values: of x only where an output gets nearer if the x that it is made of is rounded."""
+
     def less(tensor: Tensor) -> Tensor:
         return rounding(tensor.astype(np.float64)).astype(tensor.dtype)
 
-    batches = tuple(map(less, inputs.batches))
-    parameters = {name: less(value) for name, value in inputs.parameters.items()}
-    yield "x is", replace(inputs, batches=batches)
-    yield "gamma, beta and the statistics are", replace(inputs, parameters=parameters)
-    yield "x and the parameters are", replace(inputs, batches=batches, parameters=parameters)
+    parameters = {name: less(value) for name, value in trials.inputs.parameters.items()}
+    yield "gamma, beta and the statistics are", trials.with_parameters(parameters)
+    outputs = {name: tensor for name, tensor in failed.items() if not name.startswith("moving")}
+    if all(_nearer(trials, requested, name, tensor, rounding) for name, tensor in outputs.items()):
+        inputs = replace(trials.inputs, batches=tuple(map(less, trials.inputs.batches)))
+        others = Trials(trials.case, inputs, trials.statistics_dtype)
+        yield "x is", others
+        yield "x and the parameters are", others.with_parameters(parameters)
+
+
+def _nearer(trials: Trials, semantics: Semantics, name: str, tensor: Tensor, rounding: Rounding) -> bool:
+    elements = sampled(trials, name, tensor, [])
+    applied, _ = elements.applied(semantics)
+    seen, x = (np.asarray(values, dtype=np.float64) for values in (elements.actual, elements.x))
+    off, left = (np.abs(seen - applied.at(v, (slice(None),))[1]).sum() for v in (x, rounding(x)))
+    return bool(left < 0.9 * off)
 
 
 def _reproduced(trials: Trials, others: Trials, semantics: Semantics, name: str, tensor: Tensor) -> bool:

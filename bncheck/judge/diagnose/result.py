@@ -84,7 +84,7 @@ def _intolerant(names: Sequence[str], explanation: Explanation) -> Cause:
 
 
 def _or(cause: Cause) -> Cause:
-    return cause.model_copy(update={"message": f"Or: {cause.message}", "alternative": True})
+    return cause.model_copy(update={"alternative": True})
 
 
 def diagnose(

@@ -179,7 +179,8 @@ class OutputSearch:
         if not applied.batch and applied.steps_before:
             return True
         with np.errstate(all="ignore"):
-            fit = fitted(self._actual, self._trials.inputs.batches[self._trials.case.steps - 1], applied).fit
+            x = self._trials.inputs.batches[self._trials.case.steps - 1]
+            fit = (self._lines or fitted(self._actual, x, applied)).fit
             line = np.abs(fit.offset) + np.abs(fit.slope) * fit.deviation
             if not np.any(fit.remainder > LEAST_REST * line):
                 return False
