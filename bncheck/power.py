@@ -114,7 +114,7 @@ class _Examined:
             seen, of = noticed[change.kind]
             noticed[change.kind] = seen + self._notices(self._read(change)), of + 1
         noticed["precision"] = int(self._notices_few_bits()), 1
-        noticed["cancellation"] = int(self._notices_one_pass()), 1
+        noticed["cancellation"] = int(self._notices_one_pass()), int(requested.mode == "training")
         return Power(self._id, self._smallest_epsilon(), self._smallest_momentum(), noticed)
 
     def _read(self, change: Alteration) -> Semantics:

@@ -23,6 +23,11 @@ max_elements = click.option(
 )
 
 
+matching = click.option(
+    "-k", "expression", metavar="EXPRESSION", help="Only cases whose ids match: words with and, or, not, ()."
+)
+
+
 def corpus() -> Path:
     """The cases that come with bncheck: inside the package, or beside it in a checkout."""
     package = Path(__file__).parent.parent
@@ -30,8 +35,23 @@ def corpus() -> Path:
     return installed if installed.is_dir() else package.parent / "cases"
 
 
-def load_or_exit(paths: Sequence[Path], limit: int | None) -> list[LoadedCase]:
-    """All cases of ``paths``; with bad ones, every problem goes to standard error and the exit code is 2."""
+def load_or_exit(paths: Sequence[Path], limit: int | None, expression: str | None = None) -> list[LoadedCase]:
+    """All cases of ``paths`` whose ids match; with bad ones, every problem goes to standard error and the exit code
+    is 2."""
+    from bncheck.case.select import BadExpression, Expression
+
+    try:
+        wanted = Expression(expression) if expression is not None else None
+    except BadExpression as error:
+        raise click.UsageError(str(error)) from None
+    cases = _all_or_exit(paths, limit)
+    chosen = [case for case in cases if wanted is None or wanted.matches(case.id)]
+    if not chosen:
+        raise click.UsageError(f"no case matches {expression!r}")
+    return chosen
+
+
+def _all_or_exit(paths: Sequence[Path], limit: int | None) -> list[LoadedCase]:
     from bncheck.case.expected import broken
     from bncheck.case.load import load
     from bncheck.case.model import MAX_ELEMENTS

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bncheck.causes import CauseKind
-from bncheck.cli.paths import load_or_exit, max_elements
+from bncheck.cli.paths import load_or_exit, matching, max_elements
 
 if TYPE_CHECKING:
     from bncheck.power import Power
@@ -54,13 +54,14 @@ SEEN_BY: dict[CauseKind, str] = {
 
 @click.command("power")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@matching
 @max_elements
-def command(paths: tuple[Path, ...], max_elements: int | None) -> None:
+def command(paths: tuple[Path, ...], expression: str | None, max_elements: int | None) -> None:
     """Say what a set of cases could ever catch, without running any implementation.
 
     Each case is read under every known defect. The table shows the smallest wrong epsilon and momentum that the case
-    would notice, as differences, and how many defects of each other kind; a dash where it notices none. What no case
-    sees is listed last, with the case that would.
+    would notice, as differences, and how many defects of each other kind; a dash where it notices none, n/a where its
+    mode or tensors have none. What no case sees is listed last, with the case that would.
 
     \b
     Examples:
@@ -69,7 +70,7 @@ def command(paths: tuple[Path, ...], max_elements: int | None) -> None:
     """
     from bncheck.power import power, unseen
 
-    powers = [power(loaded) for loaded in load_or_exit(paths, max_elements)]
+    powers = [power(loaded) for loaded in load_or_exit(paths, max_elements, expression)]
     click.echo(f"{_table(powers)}\n\n{LEGEND}\n")
     blind = unseen(powers)
     if not blind:
@@ -111,4 +112,4 @@ def _difference(smallest: float | None) -> str:
 
 
 def _count(seen: int, of: int) -> str:
-    return "-" if not seen else "all" if seen == of else f"{seen}/{of}"
+    return "n/a" if not of else "-" if not seen else "all" if seen == of else f"{seen}/{of}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bncheck.cli.paths import corpus, load_or_exit, max_elements
+from bncheck.cli.paths import corpus, load_or_exit, matching, max_elements
 from bncheck.cli.reports import Chosen, check, every, replaceable, reports, write
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # not subscriptable befo
 )
 @reports
 @every
-@click.option("-k", "expression", metavar="EXPRESSION", help="Only cases whose ids match: words with and, or, not, ().")
+@matching
 @max_elements
 @click.option(
     "--device",
@@ -101,7 +101,6 @@ def command(
       bncheck run cases/ -k 'epsilon and not training' --all
       bncheck run --runner '*' --runner mine=kernels/bn.py:batch_norm --report table --report json=results.json
     """
-    from bncheck.case.select import BadExpression, Expression
     from bncheck.run.beginning import begin
     from bncheck.run.events import DEVICES, Options
     from bncheck.run.journal import Journal
@@ -110,14 +109,9 @@ def command(
     chosen = check(reports)
     try:
         runners = select(spellings)
-        wanted = Expression(expression) if expression is not None else None
-    except (BadRunner, BadExpression) as error:
+    except BadRunner as error:
         raise click.UsageError(str(error)) from None
-    cases = load_or_exit(paths or (corpus(),), max_elements)
-    if wanted is not None:
-        cases = [case for case in cases if wanted.matches(case.id)]
-        if not cases:
-            raise click.UsageError(f"no case matches {expression!r}")
+    cases = load_or_exit(paths or (corpus(),), max_elements, expression)
 
     started = time.time()
     beginning = begin(started, cases)

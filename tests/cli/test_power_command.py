@@ -41,8 +41,14 @@ def test_the_corpus_sees_every_kind_of_defect(power: Callable[..., Said]) -> Non
 def test_what_no_case_sees_is_said_with_the_case_that_would(power: Callable[..., Said]) -> None:
     _, out, _ = power(corpus() / "questions" / "epsilon-0.yaml")
     row = next(line for line in out.splitlines() if line.startswith("epsilon-0"))
-    assert row.split()[1:] == ["2e-06", "-", "-", "-", "-", "all", "-", "3/7", "-", "-", "-"]
+    assert row.split()[1:] == ["2e-06", "-", "-", "n/a", "n/a", "all", "-", "3/7", "n/a", "-", "n/a"]
     assert "No case sees\n  a wrong momentum: add a case in training" in out
+
+
+def test_cases_can_be_chosen_by_their_ids(power: Callable[..., Said]) -> None:
+    _, out, _ = power(corpus(), "-k", "video and flattened")
+    assert [line.split()[0] for line in out.splitlines()[:2]] == ["case,", "video-flattened"]
+    assert "no case matches 'nothing'" in power(corpus(), "-k", "nothing")[2]
 
 
 def test_bad_cases_and_no_cases_are_usage_errors(power: Callable[..., Said], write_case: Callable[..., Path]) -> None:
