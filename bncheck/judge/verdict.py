@@ -55,14 +55,14 @@ _ORDER: tuple[Verdict, ...] = ("pass", "known", "fail")
 class Question:
     """What is to be judged: the case, its tensors, how it is documented, and the reference under any reading.
 
-    ``documents``: whether the implementation has documentation at all, which one's own function has not.
+    ``documents``: whether the implementation has documentation, which one's own function has not.
     """
 
     case: Case
     inputs: Inputs
     reading: Reading
     reference: Callable[[Semantics], Reference]
-    documents: bool = True
+    documents: bool = False
 
 
 @dataclass
@@ -247,7 +247,11 @@ def _explain(
         formal = [c for c in found.causes if c.kind in ("shape", "dtype", "axis", "documentation", "accumulation")]
         judgement.causes += formal if name in diagnosis.explained else found.causes
     has_other_form = any(c.kind == "dtype" for c in judgement.causes)
-    judgement.causes += [c for c in diagnosis.causes if not (has_other_form and c.kind in ("unexplained", "precision"))]
+    judgement.causes += [
+        _with_documentation(cause, question)
+        for cause in diagnosis.causes
+        if not (has_other_form and cause.kind in ("unexplained", "precision"))
+    ]
     judgement.notes += diagnosis.notes
 
 

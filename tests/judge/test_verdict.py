@@ -246,3 +246,24 @@ def test_a_drift_of_the_mean_informs_and_does_not_fail() -> None:
     found = {"output": centred * (gamma / np.sqrt(variance + np.float32(1e-3))) + beta}
     result = verdict.judge(asked, found)
     assert (result.verdict, [c.kind for c in result.causes]) == ("pass", ["accumulation"])
+
+
+@pytest.mark.parametrize(
+    ("documents", "facts", "says"),
+    [
+        (False, (), "PyTorch's default."),
+        (True, (), "PyTorch's default. Not documented for this version."),
+        (
+            True,
+            (Fact("epsilon", 1e-4, "the default epsilon is 0.0001", Source("the layer", "https://example.org")),),
+            "PyTorch's default. Documented: the default epsilon is 0.0001 (the layer).",
+        ),
+    ],
+)
+def test_a_cause_says_whether_it_is_documented(documents: bool, facts: tuple[Fact, ...], says: str) -> None:
+    case = make_case(check=["output"])
+    asked = replace(question(case, *facts), documents=documents)
+    wrong = evaluate(replace(case.requested, epsilon=1e-5), asked.inputs.batches, asked.inputs.exact)
+    result = verdict.judge(asked, {"output": wrong.output.output(asked.inputs.batches[0]).astype(np.float32)})
+    assert [c.kind for c in result.causes] == ["epsilon"]
+    assert result.causes[0].message.endswith(says)
