@@ -267,3 +267,12 @@ def test_a_cause_says_whether_it_is_documented(documents: bool, facts: tuple[Fac
     result = verdict.judge(asked, {"output": wrong.output.output(asked.inputs.batches[0]).astype(np.float32)})
     assert [c.kind for c in result.causes] == ["epsilon"]
     assert result.causes[0].message.endswith(says)
+
+
+def test_a_weight_that_went_through_float32_is_named() -> None:
+    asked = question(make_case(input={"dtype": "float64"}, check=["moving_mean"]))
+    through = replace(asked.case.requested, momentum=1 - float(np.float32(0.1)))
+    wrong = evaluate(through, asked.inputs.batches, asked.inputs.exact)
+    result = verdict.judge(asked, {"moving_mean": wrong.moving.mean.hi})
+    assert [c.kind for c in result.causes] == ["momentum"]
+    assert result.causes[0].message.endswith("0.9 requested: it went through float32.")

@@ -89,4 +89,7 @@ def known(requested: float | str) -> list[Known]:
         exchanged, twice = round(1 - requested, 15), round(requested * requested, 15)
         values.insert(0, Known(exchanged, f"{exchanged:g}", "the weights of old and new are exchanged"))
         values.append(Known(twice, f"{twice:g} (twice)", "as if the batch had entered twice"))
+        by_float32 = 1 - float(np.float32(1 - requested)), float(np.float32(requested))
+        says = "it went through float32"
+        values += [Known(value, f"{value:.12g} (through float32)", says) for value in by_float32]
     return [k for k in distinct(values, requested) if k.value != 1]
