@@ -12,7 +12,6 @@ from functools import cached_property
 
 import numpy as np
 
-from bncheck.bounds import OutputBound
 from bncheck.case import inputs
 from bncheck.case.load import LoadedCase
 from bncheck.causes import CauseKind
@@ -23,7 +22,7 @@ from bncheck.judge.diagnose import alterations
 from bncheck.judge.diagnose.alterations import Alteration
 from bncheck.judge.evidence import lines, readings
 from bncheck.judge.trials import Elements, Trials, sampled
-from bncheck.reference import Normalization, Statistics, Tensor
+from bncheck.reference import Statistics, Tensor
 from bncheck.semantics import Semantics
 
 ALL_VALUES = 1 << 16
@@ -148,7 +147,7 @@ class _Examined:
             if whole.size <= ALL_VALUES
             else sampled(self._trials, name, whole, [])
         )
-        values, allowed = _values(*elements.applied(self._requested), elements.x)
+        values, allowed = elements.expected(self._requested)
         return _Output(elements, values, self._allowed(values, allowed), self._slopes(name, whole))
 
     def _allowed(self, values: Array, bound: Array) -> Array:
@@ -175,7 +174,7 @@ class _Examined:
 
     def _differs(self, output: _Output, semantics: Semantics, trials: Trials) -> bool:
         elements = output.elements if trials is self._trials else output.elements.under(trials)
-        values, allowed = _values(*elements.applied(semantics), elements.x)
+        values, allowed = elements.expected(semantics)
         if _beyond(values - output.values, allowed + output.allowed):
             return True
         if not alterations.uniform(semantics, self._case.channels) or not np.isfinite(output.slope).any():
@@ -222,12 +221,6 @@ class _Examined:
             return Statistics(*(DoubleDouble.of(s.reshape(-1)) for s in (mean, np.maximum(variance, 0))))
 
         return self._notices(self._requested, Trials(self._case, self._made, self._case.input.dtype, one_pass))
-
-
-def _values(applied: Normalization, bound: OutputBound, x: Tensor) -> tuple[Array, Array]:
-    """What an application makes of elements, and how far rounding may take each."""
-    scaled, output, _ = applied.at(x, (slice(None),))
-    return output, bound.slope * np.abs(scaled) + bound.floor + bound.result * np.abs(output)
 
 
 def _beyond(apart: Array, allowed: Array) -> bool:

@@ -17,7 +17,7 @@ from bncheck.bounds import Bounds, Errors, OutputBound
 from bncheck.case.inputs import Inputs
 from bncheck.case.model import Case
 from bncheck.channels import BLOCK, Channels
-from bncheck.doubledouble import DoubleDouble, Plain
+from bncheck.doubledouble import Array, DoubleDouble, Plain
 from bncheck.judge import compare
 from bncheck.judge.compare import Comparison
 from bncheck.kept_sets import KeptSets
@@ -161,6 +161,13 @@ class Elements:
             precise=reference.precise,
         )
         return applied, limits.of(applied, Errors(errors.mean[lie], errors.variance[lie]))
+
+    def expected(self, semantics: Semantics) -> tuple[Array, Array]:
+        """What a reading makes of the elements, and what each may be off by."""
+        with np.errstate(all="ignore"):
+            applied, bound = self.applied(semantics)
+            scaled, values, _ = applied.at(self.x, (slice(None),))
+            return values, bound.slope * np.abs(scaled) + bound.floor + bound.result * np.abs(values)
 
     def compare(self, semantics: Semantics) -> Comparison:
         """The elements against what a reading makes of them."""

@@ -43,10 +43,7 @@ def solve_from(elements: Elements, semantics: Semantics) -> Solved | None:
     """The momentum with which moving statistics were left that make these elements; None if there is none."""
 
     def made(momentum: float) -> tuple[Array, Array]:
-        """The elements that a momentum makes, and what each may be off by."""
-        applied, bound = elements.applied(replace(semantics, momentum=momentum))
-        scaled, output, _ = applied.at(elements.x, (slice(None),))
-        return output, bound.slope * np.abs(scaled) + bound.floor + bound.result * np.abs(output)
+        return elements.expected(replace(semantics, momentum=momentum))
 
     return _solved(np.asarray(elements.actual, dtype=np.float64), made, straight=False)
 

@@ -126,8 +126,7 @@ def _off(trials: Trials, semantics: Semantics, name: str, tensor: Tensor) -> flo
         value = getattr(trials.reference(semantics).moving, name.removeprefix("moving_")).hi
         return float(np.abs(np.asarray(tensor, dtype=np.float64).reshape(-1) - value).sum())
     elements = sampled(trials, name, tensor, [])
-    applied, _ = elements.applied(semantics)
-    values = applied.at(elements.x, (slice(None),))[1]
+    values, _ = elements.expected(semantics)
     return float(np.abs(np.asarray(elements.actual, dtype=np.float64) - values).sum())
 
 

@@ -235,11 +235,10 @@ def _pattern(failed: Failed, trials: Trials) -> str:
     if failed.name not in ("output", "inference") or tensor.size > FIRST_ROUNDED:
         return ""
     elements = Elements(trials, failed.name, tensor, np.arange(tensor.size))
+    expected, allowed = elements.expected(case.requested)
+    seen = np.asarray(elements.actual, dtype=np.float64)
     with np.errstate(all="ignore"):
-        applied, bound = elements.applied(case.requested)
-        scaled, expected, _ = applied.at(elements.x, (slice(None),))
-        seen = np.asarray(elements.actual, dtype=np.float64)
-        wrong = np.abs(seen - expected) > bound.slope * np.abs(scaled) + bound.floor + bound.result * np.abs(expected)
+        wrong = np.abs(seen - expected) > allowed
     if not wrong.any():
         return ""
     if np.all(seen[wrong] == 0) and np.all(expected[wrong] < 0):
