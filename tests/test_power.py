@@ -14,6 +14,7 @@ from bncheck.case.load import LoadedCase, load
 from bncheck.case.model import Case
 from bncheck.documented.reading import Reading
 from bncheck.judge import verdict
+from bncheck.judge.question import Question
 from bncheck.power import KINDS, Power, power, unseen
 from bncheck.reference import evaluate
 from bncheck.semantics import Semantics
@@ -54,7 +55,7 @@ def judged(case: Case, wrong: Semantics) -> str:
         "moving_variance": reference.moving.variance.hi.reshape(shape).astype(case.input.dtype),
     }
     reading = Reading(axis=case.axis, parameters_dtype=case.input.dtype)
-    question = verdict.Question(case, made, reading, lambda s: evaluate(s, made.batches, made.exact))
+    question = Question(case, made, reading, lambda s: evaluate(s, made.batches, made.exact))
     return verdict.judge(question, returned).verdict
 
 

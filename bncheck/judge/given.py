@@ -16,8 +16,8 @@ from bncheck.case.model import Case, Dtype
 from bncheck.case.rules import PARAMETERS
 from bncheck.channels import Channels
 from bncheck.documented.reading import Reading
+from bncheck.judge.question import Question
 from bncheck.judge.references import References
-from bncheck.judge.verdict import Question
 from bncheck.reference import Tensor
 
 DTYPES: tuple[str, ...] = get_args(Dtype)

@@ -7,43 +7,24 @@ only, it fails because of its documentation; of neither, it fails. The worst ten
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from bncheck import document
-from bncheck.bounds import Bounds
-from bncheck.case.inputs import Inputs
 from bncheck.case.model import Case
 from bncheck.document import Cause, Verdict
-from bncheck.documented.reading import KINDS, Fact, Reading
+from bncheck.documented.reading import KINDS, Fact
 from bncheck.judge import compare
 from bncheck.judge.compare import Comparison, Expected
 from bncheck.judge.diagnose.result import Diagnosis, Failed, diagnose
 from bncheck.judge.evidence import MOST_VALUES, evidence, lines
+from bncheck.judge.question import AFFECTS, Due, Question
 from bncheck.judge.transposed import transposition
 from bncheck.judge.trials import Trials
 from bncheck.reference import Reference, Tensor
 from bncheck.semantics import Semantics
-
-AFFECTS = {
-    "output": ("kept", "mode", "epsilon", "placement", "batch_variance", "batch_formula", "precision"),
-    "moving_mean": ("kept", "mode", "momentum", "update", "precision"),
-    "moving_variance": ("kept", "mode", "momentum", "moving_variance", "batch_formula", "update", "precision"),
-    "inference": (
-        "kept",
-        "mode",
-        "epsilon",
-        "placement",
-        "momentum",
-        "moving_variance",
-        "batch_formula",
-        "update",
-        "precision",
-    ),
-}
-"""Which fields of a reading each tensor depends on."""
 
 _WORDS = {
     "wide": "float32 inside",
@@ -58,20 +39,6 @@ _WORDS = {
 """What users read for values that are no words of theirs."""
 
 _ORDER: tuple[Verdict, ...] = ("pass", "known", "fail")
-
-
-@dataclass(frozen=True, eq=False)
-class Question:
-    """What is to be judged: the case, its tensors, how it is documented, and the reference under any reading.
-
-    ``documents``: whether the implementation has documentation, which one's own function has not.
-    """
-
-    case: Case
-    inputs: Inputs
-    reading: Reading
-    reference: Callable[[Semantics], Reference]
-    documents: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,8 +94,8 @@ def judge(question: Question, returned: Mapping[str, Tensor], unlike: Sequence[U
     if not checked:
         reason = f"it has no {', '.join(absent)}, and nothing else is checked"
         return Judgement("unsupported", judgement.notes, reason=reason)
-    requested = _Expectation.of(question, case.requested)
-    documented = _Expectation.of(question, reading.semantics(case.requested)) if reading.facts else requested
+    requested = Due.of(question, case.requested)
+    documented = Due.of(question, reading.semantics(case.requested)) if reading.facts else requested
     if requested.weak(checked):
         judgement.notes.append("weakly judged: at this size or offset the rounding bound itself is wide")
     differing: list[Fact] = []
@@ -165,47 +132,6 @@ def _nondeterministic(unlike: Unlike) -> Cause:
     return Cause(kind="nondeterministic", effective=abs(unlike.again - unlike.first), message=message)
 
 
-@dataclass(frozen=True, eq=False)
-class _Expectation:
-    """Every tensor as one reading has it."""
-
-    semantics: Semantics
-    reference: Reference
-    bounds: Bounds
-    tensors: Mapping[str, Expected]
-
-    @classmethod
-    def of(cls, question: Question, semantics: Semantics) -> _Expectation:
-        case = question.case
-        reference = question.reference(semantics)
-        limits = Bounds(reference, case.input.dtype, question.reading.parameters_dtype)
-        shape = case.channels.statistic_shape
-        x, extra = question.inputs.batches[case.steps - 1], question.inputs.batches[-1]
-        tensors = {
-            "output": compare.of_output(reference.output, x, limits.output, case.tolerance),
-            "inference": compare.of_output(reference.inference, extra, limits.inference, case.tolerance),
-            "moving_mean": compare.of_statistic(reference.moving.mean, limits.moving.mean, shape, case.tolerance),
-            "moving_variance": compare.of_statistic(
-                reference.moving.variance, limits.moving.variance, shape, case.tolerance
-            ),
-        }
-        return cls(semantics, reference, limits, tensors)
-
-    def weak(self, checked: Sequence[str]) -> bool:
-        """Whether the bound of an output that is checked is itself so wide that it judges little."""
-        outputs = {"output": self.bounds.output, "inference": self.bounds.inference}
-        return any(bound.weak for name, bound in outputs.items() if name in checked)
-
-    def same(self, other: _Expectation, name: str) -> bool:
-        """Whether two readings of a tensor agree by their fields alone."""
-        return all(getattr(self.semantics, f) == getattr(other.semantics, f) for f in AFFECTS[name])
-
-
-def expected(question: Question, semantics: Semantics) -> Mapping[str, Expected]:
-    """What each tensor should be under one reading."""
-    return _Expectation.of(question, semantics).tensors
-
-
 def _needed(name: str, actual: Tensor, question: Question) -> list[Fact]:
     """The documented facts without which a known tensor would not be."""
     needed = [f for f in question.reading.facts if f.field in AFFECTS[name]]
@@ -213,7 +139,7 @@ def _needed(name: str, actual: Tensor, question: Question) -> list[Fact]:
         rest = [f for f in needed if f is not fact]
         if rest:
             changes = {f.field: f.value for f in rest}
-            others = _Expectation.of(question, replace(question.case.requested, **changes))
+            others = Due.of(question, replace(question.case.requested, **changes))
             if compare.compare(actual, others.tensors[name]).within:
                 needed = rest
     return needed
@@ -230,9 +156,7 @@ class _Judged:
     failed: Failed | None = None
 
 
-def _judge_tensor(
-    name: str, actual: Tensor, question: Question, requested: _Expectation, documented: _Expectation
-) -> _Judged:
+def _judge_tensor(name: str, actual: Tensor, question: Question, requested: Due, documented: Due) -> _Judged:
     tensor, problems = _form(name, actual, question, requested)
     if tensor is None:
         record = document.Tensor(name=name, dtype=actual.dtype.name, shape=list(actual.shape))
@@ -271,7 +195,7 @@ def _explain(
     judgement: Judgement,
     judged: Mapping[str, _Judged],
     question: Question,
-    requested: _Expectation,
+    requested: Due,
     documented: Semantics,
 ) -> None:
     """Name the causes of what fails: those that show in a tensor by itself, and those that a search finds."""
@@ -307,7 +231,7 @@ def _with_documentation(cause: Cause, question: Question) -> Cause:
     return cause.model_copy(update={"message": f"{cause.message} {said}"})
 
 
-def _turned(failed: Failed, case: Case, requested: _Expectation) -> Cause | None:
+def _turned(failed: Failed, case: Case, requested: Due) -> Cause | None:
     """That an output is the right one with axes of the same length exchanged."""
     if failed.name not in ("output", "inference"):
         return None
@@ -343,7 +267,7 @@ def _fails(causes: Sequence[Cause]) -> bool:
     return any(cause.kind != "accumulation" for cause in causes)
 
 
-def _form(name: str, actual: Tensor, question: Question, requested: _Expectation) -> tuple[Tensor | None, list[Cause]]:
+def _form(name: str, actual: Tensor, question: Question, requested: Due) -> tuple[Tensor | None, list[Cause]]:
     """The tensor as it can be compared (None if it is not), and what is wrong with its shape, its axes or its dtype."""
     case = question.case
     output = name in ("output", "inference")

@@ -13,7 +13,7 @@ from bncheck.document import Result
 from bncheck.doubledouble import Array
 from bncheck.formats import Format
 from bncheck.judge.compare import WORST, Expected
-from bncheck.judge.verdict import Question, expected
+from bncheck.judge.question import Question, expected
 from bncheck.repro.numerals import SMALL
 
 

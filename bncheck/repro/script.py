@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 
 from bncheck.case.inputs import Inputs
+from bncheck.judge.question import Question
 from bncheck.judge.references import References
-from bncheck.judge.verdict import Question
 from bncheck.repro import builtin, own
 from bncheck.repro.call import Written
 from bncheck.repro.comparison import comparisons

@@ -12,6 +12,7 @@ from bncheck.case import inputs
 from bncheck.case.load import LoadedCase
 from bncheck.document import Result
 from bncheck.judge import verdict
+from bncheck.judge.question import Question
 from bncheck.judge.references import References
 from bncheck.judge.verdict import Unlike
 from bncheck.reference import Tensor
@@ -29,7 +30,7 @@ def result(function: Callable[..., Any], label: str, loaded: LoadedCase) -> tupl
     case = loaded.case
     made = inputs.make(case, loaded.file.parent)
     reading = as_requested(case)
-    question = verdict.Question(case, made, reading, References(made, case.steps))
+    question = Question(case, made, reading, References(made, case.steps))
     batches = {f"x{i}": batch.copy() for i, batch in enumerate(made.batches)}  # for the function to write into
     call = Call(call_arguments(case, reading), {**batches, **made.parameters}, Arranged(None))
     raised = None

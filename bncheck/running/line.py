@@ -21,6 +21,7 @@ from bncheck.case.model import Case
 from bncheck.document import Implementation, Result
 from bncheck.documented.reading import Reading, Unsupported
 from bncheck.judge import verdict
+from bncheck.judge.question import Question
 from bncheck.judge.verdict import Unlike
 from bncheck.running.connection import Connection, WorkerDied
 from bncheck.running.events import Done, Event, FoundGpu, Options
@@ -214,7 +215,7 @@ class Line:
         if "error" in answer:
             self._report(call.task, verdict="error", error=str(answer["error"]), notes=notes)
             return
-        question = verdict.Question(
+        question = Question(
             call.task.loaded.case,
             call.prepared.inputs,
             call.reading,

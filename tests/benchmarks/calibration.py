@@ -42,6 +42,7 @@ from bncheck.documented.reading import Call, Reading, Unsupported
 from bncheck.doubledouble import DoubleDouble
 from bncheck.formats import Format
 from bncheck.judge import compare, verdict
+from bncheck.judge.question import Question
 from bncheck.reference import Reference, Statistics, evaluate
 from bncheck.running.connection import Connection
 from bncheck.running.line import call_message
@@ -484,7 +485,7 @@ class HonestSide:
 
     def _verdict(self, prepared: Prepared, answer: Answer, known: bool) -> None:
         """What the judge itself says of the whole result."""
-        question = verdict.Question(prepared.loaded.case, prepared.inputs, answer.reading, prepared.reference)
+        question = Question(prepared.loaded.case, prepared.inputs, answer.reading, prepared.reference)
         judgement = verdict.judge(question, answer.tensors)
         if judgement.verdict == "fail" and not known:
             self.rows[answer.runner, prepared.loaded.case.requested.mode].failed += 1
@@ -625,7 +626,7 @@ def slips_through(
     case = prepared.loaded.case
     pairs = [(tensor, expected[name]) for name, tensor in tensors.items()]
     bounded = all(target.ratios(tensor).max() <= 1 for tensor, target in pairs)
-    question = verdict.Question(
+    question = Question(
         case, prepared.inputs, Reading(case.axis, parameters_dtype=case.input.dtype), prepared.reference
     )
     exact = {"no trace": (0.0, 0.0)}

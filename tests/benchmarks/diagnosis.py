@@ -47,8 +47,9 @@ from bncheck.judge import verdict
 from bncheck.judge.diagnose import result
 from bncheck.judge.diagnose.search import Explanation, Found
 from bncheck.judge.evidence import fitted, readings
+from bncheck.judge.question import Question
 from bncheck.judge.trials import Trials, everywhere
-from bncheck.judge.verdict import Judgement, Question
+from bncheck.judge.verdict import Judgement
 from bncheck.reference import Reference, Statistics, Tensor, batch_statistics, evaluate
 from bncheck.semantics import Semantics
 

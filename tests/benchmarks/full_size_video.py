@@ -56,6 +56,7 @@ from bncheck.case.load import load
 from bncheck.documented import of
 from bncheck.documented.reading import Call
 from bncheck.judge import verdict
+from bncheck.judge.question import Question
 from bncheck.running.store import Prepared
 from bncheck.worker import wire
 folder, limit, rounds = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
@@ -71,7 +72,7 @@ for _ in range(rounds + 1):
     started = time.perf_counter()
     prepared = Prepared(loaded, folder / "again")
     vars(prepared)["inputs"] = made
-    question = verdict.Question(case, made, of("torch").documented(Call(case)), prepared.reference)
+    question = Question(case, made, of("torch").documented(Call(case)), prepared.reference)
     judgement = verdict.judge(question, returned)
     seconds.append(time.perf_counter() - started)
 print(json.dumps([judgement.verdict, seconds[1:]]))

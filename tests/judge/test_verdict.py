@@ -15,7 +15,8 @@ from bncheck.case.model import Case
 from bncheck.document import Tensor
 from bncheck.documented.reading import Fact, Reading, Refusal, Source
 from bncheck.judge import verdict
-from bncheck.judge.verdict import Judgement, Question
+from bncheck.judge.question import Question
+from bncheck.judge.verdict import Judgement
 from bncheck.reference import evaluate
 from bncheck.semantics import Semantics
 
