@@ -36,12 +36,22 @@ applying it to a large tensor needs no temporaries::
 
     em = w*e + (1 - w)*dm + 3u*(|m| + |old|),      ev = w*e + (1 - w)*dv*v'/v + 3u*(v' + |old|)
 
+Of G virtual batches the mean of all statistics enters: a sum of G, whose partial sums are at most that of all sizes,
+and a division::
+
+    dm, dv = the mean of theirs + u*G*( the mean of |m|, v' )
+
 **16-bit results**: ``(1 + uo)*B + uo*|Y|``, and 2^-25 for float16's smallest spacing. A correctly rounded float32
 result sits at 1, so no factor is left out and no slack added. Implementations that *document* scale, shift or
 statistics in 16 bits (``precision="narrow"``) may besides round each of those: one rounding of x*s, two of m*s (the
 mean is one), one of the shift, and of s four and a half (the variance, the sum, the root, gamma, x - m)::
 
-    B' = B + uo*( 5.5|yb| + 3|m*s| + |beta - m*s| ),      e' = e + 3uo*(|m| + |old|)
+    B' = B + uo*( 5.5|yb| + 3|m*s| + |beta - m*s| ),      e' = e + 3uo*(|m| + |old|),      dv' = dv + (uo*m)^2
+
+The last is the variance about a mean that is held in 16 bits.
+
+**Negative variances**, which moving statistics may hold: v and epsilon cancel, and the rounding of each counts,
+``rho = (dv + 2u*(|v| + epsilon))/(v + epsilon)``. Where v + epsilon is below 0 for certain, NaN is due.
 
 **Underflow and overflow.** Libraries flush subnormal numbers to zero, so each operation may also lose the smallest
 normal number. Where a scale is infinite, or a sum of squares exceeds the arithmetic's largest number, so is the bound.
@@ -54,10 +64,12 @@ term, by a factor of 30 at N = 32 and |m| = 300*sigma.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bncheck.doubledouble import Array
 from bncheck.formats import Format
@@ -133,12 +145,14 @@ class Bounds:
 
     def __init__(self, reference: Reference, dtype: str, statistics_dtype: str) -> None:
         self._reference, semantics = reference, reference.semantics
-        self._rounding = Rounding.of(dtype, semantics.precision)
-        self._narrow = semantics.precision == "narrow"
+        self.rounding = Rounding.of(dtype, semantics.precision)
+        self.narrow = semantics.precision in ("narrow", "narrow sums")
         # Who computes in 16 bits is taken to sum in a wider format: else next to nothing would be bounded.
-        values = reference.channels.values
-        self._summed = min(values, SUMMED) if semantics.precision in ("float16", "bfloat16") else values
-        self._stored = Rounding.of(statistics_dtype)
+        values = reference.values
+        self.most_summed = SUMMED if semantics.precision in ("float16", "bfloat16") else None
+        self._summed = min(values, self.most_summed or values)
+        self.stored = Rounding.of(statistics_dtype)
+        self.largest = Format.of(dtype).largest if self.narrow else self.rounding.largest
 
     @cached_property
     def _moving(self) -> list[Errors]:
@@ -178,15 +192,17 @@ class Bounds:
     def of(self, applied: Normalization, errors: Errors) -> OutputBound:
         """Of any application of statistics that may be off by ``errors``."""
         with np.errstate(all="ignore"):
-            return _output_bound(applied, errors, self._rounding, self._narrow)
+            return _output_bound(applied, errors, self.rounding, self.narrow)
 
     def _found(self, batch: Statistics) -> Errors:
         with np.errstate(all="ignore"):
-            found = _batch_errors(batch.mean.hi, batch.variance.hi, self._summed, self._rounding)
+            found = _batch_errors(batch.mean.hi, batch.variance.hi, self._summed, self.rounding)
+            if self.narrow:
+                found = Errors(found.mean, found.variance + (self.rounding.result * batch.mean.hi) ** 2)
             if self._reference.semantics.batch_formula == "deviations":
                 return found
             squares = batch.variance.hi + batch.mean.hi * batch.mean.hi
-            cancelled = 3 * self._rounding.arithmetic * (self._summed / 2 + 4) * squares
+            cancelled = 3 * self.rounding.arithmetic * (self._summed / 2 + 4) * squares
             return Errors(found.mean, found.variance + cancelled)
 
     def _read(self, errors: Errors, statistics: Statistics, *, batch: bool) -> Errors:
@@ -194,7 +210,7 @@ class Bounds:
         semantics, variance = self._reference.semantics, errors.variance
         with np.errstate(all="ignore"):
             if batch and semantics.batch_variance == "unbiased":
-                variance = variance * _widened("unbiased", self._reference.channels.values)
+                variance = variance * _widened("unbiased", self._reference.values)
             if semantics.taken == "deviation":
                 variance = variance / (2 * np.sqrt(statistics.variance.hi))
             elif semantics.taken == "square":
@@ -210,12 +226,14 @@ class Bounds:
         reference, semantics = self._reference, self._reference.semantics
         if semantics.updates == "none":
             return before
-        stored = self._stored
+        stored = self.stored
         old_weight = step.weight_of_old.hi
         batch = self._found(step.batch)
-        mean, variance = batch.mean, batch.variance * _widened(semantics.moving_variance, reference.channels.values)
+        widened = _widened(semantics.moving_variance, reference.values)
+        mean, variance = batch.mean, batch.variance * widened
         if reference.channels != reference.along:
-            mean, variance = (reference.channels.laid(e, reference.along) for e in (mean, variance))
+            mean = self._averaged(mean, step.batch.mean.hi)
+            variance = self._averaged(variance, step.batch.variance.hi * widened)
         if semantics.updates in ("crossed", "exchanged"):
             mean, variance = variance, mean
         if semantics.updates == "exchanged":
@@ -223,16 +241,22 @@ class Bounds:
 
         def error(before: Array, batch: Array, old: Array, entered: Array, after: Array) -> Array:
             touched = np.abs(old) + np.abs(entered)
-            rounding = self._rounding
+            rounding = self.rounding
             off = old_weight * before + (1 - old_weight) * batch + 3 * rounding.arithmetic * touched + rounding.flushed
-            if self._narrow:
-                off = off + 3 * stored.result * touched
+            if self.narrow:
+                off = off + 3 * (stored.result * touched + stored.spacing)
             return (1 + stored.result) * off + stored.result * np.abs(after) + stored.spacing
 
         return Errors(
             error(before.mean, mean, step.before.mean.hi, step.entered.mean.hi, step.after.mean.hi),
             error(before.variance, variance, step.before.variance.hi, step.entered.variance.hi, step.after.variance.hi),
         )
+
+    def _averaged(self, error: Array, statistic: Array) -> Array:
+        """Of a batch's statistic, averaged in any order over the axes that the moving ones do not lie along."""
+        channels, along = self._reference.channels, self._reference.along
+        groups = math.prod(channels.shape[a] for a in channels.kept if a not in along.kept)
+        return channels.laid(error + groups * self.rounding.arithmetic * np.abs(statistic), along)
 
 
 def _widened(estimator: Estimator, values: int) -> float:
@@ -253,18 +277,29 @@ def _batch_errors(mean: Array, variance: Array, values: int, rounding: Rounding)
     )
 
 
+def spoilt(applied: Normalization, error: Array, rounding: Rounding, narrow: bool) -> tuple[Array, NDArray[np.bool_]]:
+    """rho, of a variance that may be off by ``error``: at most `MOST`; and whether v + epsilon is below 0 for certain,
+    where NaN is due."""
+    variance, epsilon = applied.variance.hi, applied.epsilon
+    # Held in 16 bits, v and epsilon may underflow; a negative variance cancels with epsilon, each with its rounding.
+    off = error + (2 * rounding.spacing if narrow else 0.0)
+    off = off + np.where(variance < 0, 2 * rounding.arithmetic * (np.abs(variance) + epsilon), 0.0)
+    lost = np.where(off == 0, 0.0, off * applied.weight_of_variance)
+    impossible = np.isfinite(variance) & (variance + epsilon < -off)
+    lost = np.where(lost < 0, MOST, lost)
+    return np.where(impossible, 0.0, np.minimum(lost, MOST)), impossible
+
+
 def _output_bound(applied: Normalization, errors: Errors, rounding: Rounding, narrow: bool) -> OutputBound:
     u = rounding.arithmetic
     scale, beta = np.abs(applied.scale.hi), np.abs(applied.beta.hi)
     at_mean = np.abs(applied.mean.hi) * scale
     shift = np.abs(applied.beta.hi - applied.mean.hi * applied.scale.hi)
-    weight = applied.weight_of_variance
-    off = errors.variance + (2 * rounding.spacing if narrow else 0.0)  # v and epsilon, held in 16 bits, may underflow
-    rho = np.minimum(np.where(off == 0, 0.0, off * weight), MOST)
+    rho, impossible = spoilt(applied, errors.variance, rounding, narrow)
     slope = 10 * u + np.expm1(-0.5 * np.log1p(-rho))  # 1/sqrt(1 - rho) - 1
     drift = scale * errors.mean / np.sqrt(1 - rho)  # a wrong mean is multiplied by the scale that was used
     floor = u * (2 * at_mean + shift + beta) + drift + rounding.flushed * (2 * scale + 4)
-    floor = np.where((rho >= MOST) | ~np.isfinite(scale), np.inf, floor)
+    floor = np.where((rho >= MOST) | ~(np.isfinite(scale) | impossible), np.inf, floor)
     if narrow:
         slope = slope + 5.5 * rounding.result
         floor = floor + rounding.result * (3 * at_mean + shift) + rounding.spacing * (2 * scale + 4)

@@ -43,9 +43,14 @@ class Channels:
         return math.prod(self.statistic_shape)
 
     @cached_property
+    def reduced_shape(self) -> tuple[int, ...]:
+        """The shape of what is averaged over: the other axes, in the tensor's order."""
+        return tuple(d for a, d in enumerate(self.shape) if a not in self.kept)
+
+    @cached_property
     def values(self) -> int:
         """N: how many values each statistic averages."""
-        return math.prod(d for a, d in enumerate(self.shape) if a not in self.kept)
+        return math.prod(self.reduced_shape)
 
     @cached_property
     def _groups(self) -> list[tuple[bool, int]]:
@@ -80,6 +85,14 @@ class Channels:
         lengths = [d if a in along.kept else 1 for a, d in enumerate(self.shape)]
         return np.broadcast_to(full, lengths).reshape(-1)
 
+    def divided(self, rows: int, adjacent: bool) -> tuple[Channels, Channels]:
+        """The tensor with its first axis cut into virtual batches of so many ``rows``: one statistic for each of them,
+        and one for all of them. Each has every G-th row, where there are G, or rows that follow each other."""
+        groups = self.shape[0] // rows
+        shape = (*((groups, rows) if adjacent else (rows, groups)), *self.shape[1:])
+        kept = tuple(axis + 1 for axis in self.kept)
+        return Channels(shape, (0 if adjacent else 1, *kept)), Channels(shape, kept)
+
     def of(self, index: Index) -> Index:
         """The part of a spread statistic that belongs to a block."""
         return tuple(s if kept else slice(None) for s, (kept, _) in zip(index, self._groups, strict=True))
@@ -98,9 +111,9 @@ class Channels:
                 tail = (slice(None),) * (len(self.walked) - cut - 1)
                 yield (*head, slice(start, min(start + step, self.walked[cut])), *tail)
 
-    def position(self, index: Index, flat: int) -> tuple[int, ...]:
-        """Where in the tensor the ``flat``-th value of a block lies."""
+    def position(self, index: Index, flat: int, shape: tuple[int, ...] | None = None) -> tuple[int, ...]:
+        """Where in the tensor, or in one of another ``shape``, the ``flat``-th value of a block lies."""
         lengths = [len(range(*s.indices(d))) for s, d in zip(index, self.walked, strict=True)]
         inside = np.unravel_index(flat, lengths)
         offset = [(s.start or 0) + int(i) for s, i in zip(index, inside, strict=True)]
-        return tuple(int(i) for i in np.unravel_index(np.ravel_multi_index(offset, self.walked), self.shape))
+        return tuple(int(i) for i in np.unravel_index(np.ravel_multi_index(offset, self.walked), shape or self.shape))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -44,6 +45,15 @@ Real = Annotated[
     WithJsonSchema({"anyOf": [{"type": "number"}, {"enum": ["nan", "inf", "-inf"]}]}),
 ]
 """A number; JSON has no other way to write those that are not finite than as the strings nan, inf, -inf."""
+
+
+def _spelled(data: Any) -> Any:
+    """Nested data with every number that is not finite as the string that stands for it."""
+    if isinstance(data, dict):
+        return {key: _spelled(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_spelled(value) for value in data]
+    return _real(data) if isinstance(data, float) else data
 
 
 class Part(BaseModel):
@@ -172,7 +182,7 @@ class CaseRecord(Part):
     title: str
     why: str | None
     links: list[str]
-    spec: dict[str, Any]
+    spec: Annotated[dict[str, Any], AfterValidator(_spelled)]
 
 
 class Summary(Part):

@@ -153,6 +153,9 @@ class Plain(DoubleDouble):
     def maximum(self, other: DoubleDouble) -> Plain:
         return Plain(np.maximum(self.hi, other.hi), _NOTHING)
 
+    def sum(self, axes: Sequence[int]) -> Plain:
+        return Plain(self.hi.sum(axis=tuple(axes), keepdims=True), _NOTHING)
+
     def __getitem__(self, index: Any) -> Plain:
         return Plain(self.hi[index], _NOTHING)
 

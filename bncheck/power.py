@@ -42,6 +42,7 @@ KINDS: tuple[CauseKind, ...] = (
     "moving-update",
     "precision",
     "cancellation",
+    "gradient",
 )
 """Kinds of defects that a case sees or does not, in the order of preference of a diagnosis."""
 
@@ -67,7 +68,9 @@ class Power:
 
 
 def power(loaded: LoadedCase) -> Power:
-    """What one case notices, of its own data and by its own bound."""
+    """What one case notices, of its own data and by its own bound. What a relation would is not told: nothing."""
+    if loaded.case.relation is not None:
+        return Power(loaded.id, None, None, dict.fromkeys(KINDS, (0, 0)))
     made = inputs.make(loaded.case, loaded.file.parent)
     with np.errstate(all="ignore"):
         return _Examined(loaded, made).power()
@@ -96,7 +99,7 @@ class _Examined:
     def __init__(self, loaded: LoadedCase, made: inputs.Inputs) -> None:
         self._id, self._case, self._made = loaded.id, loaded.case, made
         self._requested = loaded.case.requested
-        self._trials = Trials(self._case, made, self._case.input.dtype)
+        self._trials = Trials(self._case, made, self._case.parameters_dtype)
 
     def power(self) -> Power:
         requested, shape = self._requested, self._case.channels.shape
@@ -112,6 +115,9 @@ class _Examined:
         for change in dict.fromkeys(c for c in changes if c.kind in KINDS):
             seen, of = noticed[change.kind]
             noticed[change.kind] = seen + self._notices(self._read(change)), of + 1
+        if self._case.gradients:
+            backward = [c for c in alterations.of_gradients(requested, shape) if c.kind == "gradient"]
+            noticed["gradient"] = sum(self._graded(self._read(c), self._trials) for c in backward), len(backward)
         noticed["precision"] = int(self._notices_few_bits()), 1
         noticed["cancellation"] = int(self._notices_one_pass()), int(requested.mode == "training")
         return Power(self._id, self._smallest_epsilon(), self._smallest_momentum(), noticed)
@@ -138,7 +144,7 @@ class _Examined:
 
     @cached_property
     def _outputs(self) -> list[_Output]:
-        return [self._expected(name) for name in self._case.checked if not name.startswith("moving")]
+        return [self._expected(name) for name in self._case.checked if name in ("output", "inference")]
 
     def _expected(self, name: str) -> _Output:
         whole = self._trials.x(name)
@@ -161,7 +167,8 @@ class _Examined:
     def _slopes(self, name: str, x: Tensor) -> Array:
         """The limits of a right output's slopes, where they are judged at all."""
         none = np.full(self._case.channels.count, np.inf)
-        if name != "output" or x.size > ALL_VALUES or self._case.tolerance is not None:
+        judged = name == "output" and x.size <= ALL_VALUES and not self._requested.partial
+        if not judged or self._case.tolerance is not None:
             return none
         applied = self._trials.reference(self._requested).output
         found = lines(applied.output(x).astype(x.dtype), x, applied)
@@ -170,7 +177,9 @@ class _Examined:
     def _notices(self, semantics: Semantics, trials: Trials | None = None) -> bool:
         """Whether a reading, with the statistics of ``trials``, is seen in any tensor that is checked."""
         trials = trials or self._trials
-        return any(self._differs(o, semantics, trials) for o in self._outputs) or self._moved(semantics, trials)
+        if any(self._differs(o, semantics, trials) for o in self._outputs) or self._moved(semantics, trials):
+            return True
+        return self._case.gradients and self._graded(semantics, trials)
 
     def _differs(self, output: _Output, semantics: Semantics, trials: Trials) -> bool:
         elements = output.elements if trials is self._trials else output.elements.under(trials)
@@ -193,6 +202,15 @@ class _Examined:
                 apart = getattr(wrong.moving, field).hi - values
                 of_right, of_wrong = (getattr(errors, field) for errors in allowed)
                 if _beyond(apart, self._allowed(values, of_right) + of_wrong):
+                    return True
+        return False
+
+    def _graded(self, semantics: Semantics, trials: Trials) -> bool:
+        for name in self._case.checked:
+            if name.startswith("gradient"):
+                values, allowed = self._trials.gradient_values(self._requested, name)
+                others, of_others = trials.gradient_values(semantics, name)
+                if _beyond(others - values, self._allowed(values, allowed) + of_others):
                     return True
         return False
 
@@ -220,7 +238,7 @@ class _Examined:
             variance = (view * view).mean(axis=channels.reduced) - mean * mean
             return Statistics(*(DoubleDouble.of(s.reshape(-1)) for s in (mean, np.maximum(variance, 0))))
 
-        return self._notices(self._requested, Trials(self._case, self._made, self._case.input.dtype, one_pass))
+        return self._notices(self._requested, Trials(self._case, self._made, self._case.parameters_dtype, one_pass))
 
 
 def _beyond(apart: Array, allowed: Array) -> bool:

@@ -10,6 +10,7 @@ the tests prove it against mpmath.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from bncheck.channels import Channels, Index
 from bncheck.doubledouble import Array, DoubleDouble
+from bncheck.masks import Mask
 from bncheck.placement import divisor, weight_of_variance
 from bncheck.semantics import Estimator, Placement, Semantics
 
@@ -122,12 +124,13 @@ class Normalization:
 class Reference:
     """What a case's tensors should be under one reading.
 
-    ``channels`` are those of the statistics, ``parameters`` lie along ``along``. An output can be had of it as a whole
-    where these are the same axes; element by element (`normalize`) always.
+    ``channels`` are those of the statistics, each of which averages ``values``; ``parameters`` lie along ``along``. An
+    output can be had of it as a whole where statistics keep these axes; element by element (`normalize`) always.
     """
 
     semantics: Semantics
     channels: Channels
+    values: int
     along: Channels
     parameters: Parameters
     steps: tuple[Step, ...]
@@ -156,14 +159,18 @@ class Reference:
         return self.steps[-1].before, False, len(self.steps) - 1
 
     def _whole(self, used: Statistics, *, batch: bool, steps_before: int) -> Normalization:
-        assert not batch or self.channels == self.along
+        channels = self.channels if batch else self.along
+        assert set(channels.kept) >= set(self.along.kept)
+        parameters = self.parameters
+        if channels != self.along:
+            parameters = Parameters(*(_laid(value, self.along, channels) for value in vars(parameters).values()))
         with np.errstate(all="ignore"):
             return normalize(
                 self.semantics,
                 used,
-                self.parameters,
-                self.along,
-                values=self.channels.values,
+                parameters,
+                channels,
+                values=self.values,
                 batch=batch,
                 steps_before=steps_before,
                 precise=self.precise,
@@ -175,27 +182,39 @@ def evaluate(
     batches: Sequence[Tensor],
     parameters: Parameters,
     statistics: Callable[[Tensor, Channels], Statistics] | None = None,
+    mask: Mask | None = None,
 ) -> Reference:
     """Apply batch normalization as ``semantics`` reads it: a training step on each batch, or inference on the first.
 
     ``batches`` are the tensors of all steps, each of one shape and dtype; in training, ``output`` is the last step's.
     Statistics that are not finite (an empty batch, an infinity in a channel) come out as NaN or infinity, as IEEE 754
-    has them. ``statistics`` is `batch_statistics`, or a function that remembers what it found.
+    has them. ``statistics`` is `batch_statistics`, or a function that remembers what it found. ``mask`` says which
+    values of each batch enter them.
     """
     statistics = statistics or batch_statistics
     first = batches[0]
     shape = first.shape if semantics.order is None else tuple(first.shape[a] for a in semantics.order)
     channels = Channels(shape, semantics.kept)
     along = channels if semantics.along is None else Channels(shape, semantics.along)
+    if semantics.virtual is not None:
+        channels, along = channels.divided(semantics.virtual, semantics.adjacent)
+
+    def entering(batch: Tensor) -> tuple[Tensor, Channels]:
+        if mask is None or semantics.mask is None:
+            return batch, channels
+        return mask.entering(batch, channels, semantics.mask)
+
+    values = entering(first)[1].values
     with np.errstate(all="ignore"):
         moving = Statistics(parameters.moving_mean, parameters.moving_variance)
         steps: list[Step] = []
         if semantics.updates != "none" or semantics.normalizes_by == "batch" or semantics.mode == "training":
             for number, batch in enumerate(batches, start=1):
-                step = _step(semantics, number, statistics(batch, channels), moving, channels, along)
+                step = _step(semantics, number, statistics(*entering(batch)), moving, channels, along, values)
                 steps.append(step)
                 moving = step.after
-        return Reference(semantics, channels, along, parameters, tuple(steps), moving, first.dtype == np.float64)
+        precise = first.dtype == np.float64
+        return Reference(semantics, channels, values, along, parameters, tuple(steps), moving, precise)
 
 
 def normalize(
@@ -245,10 +264,16 @@ def normalize(
 
 
 def _step(
-    semantics: Semantics, number: int, batch: Statistics, before: Statistics, channels: Channels, along: Channels
+    semantics: Semantics,
+    number: int,
+    batch: Statistics,
+    before: Statistics,
+    channels: Channels,
+    along: Channels,
+    values: int,
 ) -> Step:
     weight = _weight_of_old(semantics, number, type(batch.mean))
-    entered = Statistics(batch.mean, _estimate(batch.variance, semantics.moving_variance, channels.values))
+    entered = Statistics(batch.mean, _estimate(batch.variance, semantics.moving_variance, values))
     if channels != along:
         entered = Statistics(_laid(entered.mean, channels, along), _laid(entered.variance, channels, along))
     if semantics.updates in ("crossed", "exchanged"):
@@ -282,6 +307,11 @@ def _estimate(biased: DoubleDouble, estimator: Estimator, values: int) -> Double
 
 def _laid(statistic: DoubleDouble, channels: Channels, along: Channels) -> DoubleDouble:
     """A statistic of ``channels`` as one of ``along``: averaged over axes that are too many, repeated on missing."""
+    many = [axis for axis in channels.kept if axis not in along.kept]
+    if many:
+        added = statistic.reshape([d if a in channels.kept else 1 for a, d in enumerate(channels.shape)]).sum(many)
+        statistic = (added / type(statistic).of(math.prod(channels.shape[a] for a in many))).reshape((-1,))
+        channels = Channels(channels.shape, tuple(axis for axis in channels.kept if axis in along.kept))
     return type(statistic)(channels.laid(statistic.hi, along), channels.laid(statistic.lo, along))
 
 

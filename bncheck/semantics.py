@@ -16,7 +16,10 @@ Update = Literal["once", "none", "twice", "crossed", "exchanged"]
 Exchange = Literal["none", "gamma and beta", "mean and variance"]
 Taken = Literal["variance", "deviation", "square"]
 Formula = Literal["deviations", "squares"]
-Precision = Literal["wide", "narrow", "float32", "float16", "bfloat16"]
+Masking = Literal["left out", "ignored", "inverted", "zeros"]
+Backward = Literal["exact", "constants", "constant mean", "constant variance", "statistics"]
+Slip = Literal["none", "gamma", "deviation", "count", "deviation in gamma", "mean in gamma", "averaged", "exchanged"]
+Precision = Literal["wide", "narrow", "narrow sums", "float32", "float16", "bfloat16"]
 
 EPSILON = 1e-3
 """Keras's default epsilon: what ``epsilon: default`` requests."""
@@ -69,10 +72,26 @@ class Semantics:
     ``batch_formula``
         how a batch's variance is computed: E[(x - E[x])^2] from ``deviations``, or from ``squares``, E[x^2] - E[x]^2,
         which is the same number and cancels where the mean is large.
+    ``mask``
+        what becomes of the positions that a case's mask hides, None where it has none: ``left out`` of the batch's
+        statistics; ``ignored``, the mask is, and all positions enter; ``inverted``, they alone enter; ``zeros`` enter
+        in their place.
+    ``virtual``, ``adjacent``
+        how many rows of the first axis make a virtual batch, with statistics of its own, of which the mean enters the
+        moving ones; None where the batch is one. Of G virtual batches each has every G-th row; or, ``adjacent``, rows
+        that follow each other.
     ``precision``
         where tensors are rounded. ``wide``: arithmetic in float32 or in a wider dtype of the tensor's own, each result
-        rounded once. ``narrow``: scale, shift or statistics of a 16-bit tensor are themselves held in its dtype. A
-        format: all arithmetic is done in that narrower one.
+        rounded once. ``narrow``: scale, shift or statistics of a 16-bit tensor are themselves held in its dtype;
+        ``narrow sums``: and its gradients are summed in it. A format: all arithmetic is done in that narrower one.
+    ``backward``
+        what the gradient of x takes for constants: nothing that depends on x (``exact``); ``constants``, the
+        statistics of a batch, as in inference; its mean or its variance alone. ``statistics``: given ones are taken for
+        the batch's, which depend on x.
+    ``backward_slip``
+        what gradients lack or have too much: gamma, or 1/sqrt(v + epsilon) (``deviation``), that of x; the division of
+        its sums by N (``count``); that of gamma, 1/sqrt(v + epsilon), or the mean; those of parameters are
+        ``averaged``, not summed; or ``exchanged``.
     """
 
     kept: tuple[int, ...]
@@ -84,6 +103,9 @@ class Semantics:
     batch_variance: Estimator = "biased"
     moving_variance: Estimator = "biased"
     batch_formula: Formula = "deviations"
+    mask: Masking | None = None
+    virtual: int | None = None
+    adjacent: bool = False
     precision: Precision = "wide"
     along: tuple[int, ...] | None = None
     order: tuple[int, ...] | None = None
@@ -93,11 +115,18 @@ class Semantics:
     gamma_offset: float = 0.0
     exchange: Exchange = "none"
     taken: Taken = "variance"
+    backward: Backward = "exact"
+    backward_slip: Slip = "none"
 
     @property
     def normalizes_by(self) -> NormalizedBy:
         """Which statistics normalize."""
         return self.normalized_by or ("batch" if self.mode == "training" else "moving")
+
+    @property
+    def partial(self) -> bool:
+        """Whether what normalizes may be the statistics of a part of a channel's values."""
+        return self.mask is not None or self.virtual is not None
 
     @property
     def updates(self) -> Update:

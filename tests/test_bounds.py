@@ -467,7 +467,7 @@ def summarized(
 
     semantics = Semantics(kept=(1,), mode=mode, epsilon=epsilon, momentum=0.0)
     parameters = Parameters(gamma, beta, statistics.mean, statistics.variance)
-    return Reference(semantics, channels, channels, parameters, steps, statistics, precise=False)
+    return Reference(semantics, channels, channels.values, channels, parameters, steps, statistics, precise=False)
 
 
 @settings(deadline=None)

@@ -396,3 +396,13 @@ def test_a_step_that_is_refused_is_said_to_be(shape: list[int], changes: dict[st
 
 def test_an_empty_batch_has_no_step() -> None:
     assert explained([0, 3], "NF", 1, **FRESH).step is None
+
+
+@pytest.mark.parametrize(
+    ("switch", "path"),
+    [({"mask": [1] * 59 + [0]}, "fused"), ({"trainable": False}, "fused"), ({"virtual_batch_size": 2}, "not fused")],
+)
+def test_a_switch_that_a_library_lacks_leaves_its_defaults(switch: dict[str, Any], path: str) -> None:
+    found = {d.name: d for d in explained([4, 3, 5, 3], "NCHW", 1, mode="training", **switch).defaults}
+    assert [*found] == ["Keras 3", "tf_keras", "PyTorch", "Flax", "ONNX"]
+    assert found["tf_keras"].path == path

@@ -27,6 +27,8 @@ mode: training
 momentum: 0.9
 """
 
+GRADED = f"{TRAINING.replace('DTYPE', 'float32')}check: [output, moving_mean, moving_variance, gradients]\n"
+
 BLIND = """\
 title: Default statistics and one neutral channel, which hide nearly everything
 input: {shape: [1, 3, 4, 1], layout: NHWC, values: {arange: [1, 13]}}
@@ -92,9 +94,18 @@ def test_what_is_noticed_is_failed(write_case: Write, kind: str, changes: dict[s
 
 
 def test_default_data_notice_everything_but_a_variance_in_one_pass(write_case: Write) -> None:
-    found = power(loaded(write_case, TRAINING.replace("DTYPE", "float32")))
+    found = power(loaded(write_case, GRADED))
     assert {kind for kind in KINDS if not found.sees(kind)} == {"cancellation"}
     assert all(seen == of for kind, (seen, of) in found.noticed.items() if kind != "cancellation")
+
+
+def test_gradients_that_are_not_checked_have_no_defects(write_case: Write) -> None:
+    assert power(loaded(write_case, TRAINING.replace("DTYPE", "float32"))).noticed["gradient"] == (0, 0)
+
+
+def test_a_gradient_alone_notices_what_moves_it(write_case: Write) -> None:
+    found = power(loaded(write_case, TRAINING.replace("DTYPE", "float32") + "check: [gradients]\n"))
+    assert all(found.sees(kind) for kind in ("epsilon", "axis", "gradient"))
 
 
 def test_a_one_pass_variance_is_noticed_far_from_zero(write_case: Write) -> None:
@@ -115,11 +126,12 @@ def test_neutral_parameters_and_inference_hide_most(write_case: Write) -> None:
         "moving-update",
         "precision",
         "cancellation",
+        "gradient",
     ]
 
 
 def test_a_set_sees_what_any_of_its_cases_sees(write_case: Write) -> None:
-    blind, sharp = (power(loaded(write_case, text)) for text in (BLIND, TRAINING.replace("DTYPE", "float32")))
+    blind, sharp = (power(loaded(write_case, text)) for text in (BLIND, GRADED))
     assert unseen([blind, sharp]) == ["cancellation"]
 
 

@@ -19,6 +19,8 @@ from bncheck.doubledouble import Array
 SMALLEST_SCALE = 3e-3
 TREND = 0.6
 GROWTH = 0.4
+ALONG_X = 0.5
+"""The part of the normalized x in the gradient from above: without it, x's gradient would hardly show a term."""
 _GOLDEN = 0.6180339887498949
 _SILVER = 0.41421356237309503
 
@@ -65,6 +67,16 @@ def parameters(count: int, epsilon: float) -> dict[str, Array]:
         "moving_mean": offsets(count, epsilon) + scale * (0.5 + _sequence(count, 0.9, _SILVER)),
         "moving_variance": scale * scale * (0.6 + 1.3 * _sequence(count, 0.2, _GOLDEN)),
     }
+
+
+def upstream_offsets(count: int) -> Array:
+    """The mean of the gradient from above in each channel: 0.5 to 3, with alternating signs."""
+    return (0.5 + 2.5 * _sequence(count, 0.4, _SILVER)) * _signs(count)
+
+
+def upstream(normal: Array, deviations: Array) -> Array:
+    """A gradient from above, but for its offset: normal numbers and a part of x in deviations."""
+    return normal + ALONG_X * deviations
 
 
 def deviations(normal: Array, first: int, channels: Channels) -> Array:

@@ -67,7 +67,7 @@ def _without(data: dict[str, Any], paths: set[Path_]) -> dict[str, Any]:
     return kept
 
 
-_TAGGED = ("values", "relu", "of")
+_TAGGED = ("values", "upstream", "relu", "of")
 """Keys whose values are one of several recipes: the location of an error within them names the recipe first."""
 
 

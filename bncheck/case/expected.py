@@ -14,6 +14,7 @@ from bncheck.case.rules import index_of
 from bncheck.case.text import Path_, Written
 from bncheck.doubledouble import Array
 from bncheck.formats import Format
+from bncheck.gradients import gradients
 from bncheck.reference import evaluate
 
 
@@ -26,13 +27,19 @@ def broken(loaded: LoadedCase) -> list[Problem]:
     if not case.expected:
         return []
     made = inputs.make(case, loaded.file.parent)
-    reference = evaluate(case.requested, made.batches[: case.steps], made.exact)
+    reference = evaluate(case.requested, made.batches[: case.steps], made.exact, mask=made.mask)
     computed: dict[str, Callable[[], Array]] = {
         "output": lambda: reference.output.output(made.batches[case.steps - 1]),
         "inference": lambda: reference.inference.output(made.batches[-1]),
         "moving_mean": lambda: reference.moving.mean.hi.reshape(case.channels.statistic_shape),
         "moving_variance": lambda: reference.moving.variance.hi.reshape(case.channels.statistic_shape),
     }
+    if made.upstream is not None:
+        x, upstream = made.batches[case.steps - 1], made.upstream
+        found = gradients(reference, x, upstream)
+        computed["gradient_x"] = lambda: found.of_x(x, upstream)
+        computed["gradient_gamma"] = lambda: found.gamma.hi.reshape(case.channels.statistic_shape)
+        computed["gradient_beta"] = lambda: found.beta.hi.reshape(case.channels.statistic_shape)
     spacing = Format.of(case.input.dtype)
     problems = []
     for tensor, numbers in case.expected.items():

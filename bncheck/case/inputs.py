@@ -10,12 +10,13 @@ from typing import Any
 import ml_dtypes  # noqa: F401  (registers bfloat16 with NumPy)
 import numpy as np
 
-from bncheck.case import discriminating
-from bncheck.case.model import Arange, Case, Constant, Dropout, File, Normal, Relu, Uniform
+from bncheck.case import discriminating, related
+from bncheck.case.model import Arange, Case, Constant, Dropout, File, Normal, Relu, Replace, Uniform
 from bncheck.case.random_words import Stream
-from bncheck.case.rules import PARAMETERS
+from bncheck.case.rules import PARAMETERS, index_of
 from bncheck.channels import Channels, Index
 from bncheck.doubledouble import Array, DoubleDouble
+from bncheck.masks import Mask
 from bncheck.reference import Parameters, Tensor
 
 Allocate = Callable[[str, tuple[int, ...], np.dtype[Any]], Tensor]
@@ -27,10 +28,23 @@ _Block = Callable[[int, Index, tuple[int, ...]], Array]
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """``batches`` have x's shape and dtype; ``parameters`` have the dtype and the statistic's shape."""
+    """``batches`` have x's shape and dtype, and so has ``upstream``, where gradients are checked; ``parameters`` have
+    the statistic's shape and the parameters' dtype; ``mask`` is that of all batches. ``related``: what the second call
+    of a relation is given."""
 
     batches: tuple[Tensor, ...]
     parameters: dict[str, Tensor]
+    upstream: Tensor | None = None
+    mask: Mask | None = None
+    related: Inputs | None = None
+
+    @property
+    def named(self) -> dict[str, Tensor]:
+        """All tensors, by the names that workers know them by."""
+        batches = {f"x{i}": batch for i, batch in enumerate(self.batches)}
+        upstream = {} if self.upstream is None else {"upstream": self.upstream}
+        mask = {} if self.mask is None else {"mask": self.mask.positions}
+        return {**batches, **self.parameters, **upstream, **mask}
 
     @property
     def exact(self) -> Parameters:
@@ -53,9 +67,21 @@ def make(case: Case, folder: Path | None = None, allocate: Allocate = _in_memory
             batches.append(batch)
         parameters = {}
         for name, values in _parameters(case).items():
-            parameters[name] = allocate(name, case.channels.statistic_shape, dtype)
-            parameters[name][...] = _rounded(values, dtype).reshape(case.channels.statistic_shape)
-    return Inputs(tuple(batches), parameters)
+            held = np.dtype(case.parameters_dtype)
+            parameters[name] = allocate(name, case.channels.statistic_shape, held)
+            parameters[name][...] = _rounded(values, held).reshape(case.channels.statistic_shape)
+        upstream = None
+        if case.gradients:
+            upstream = allocate("upstream", case.channels.shape, dtype)
+            source = _source(case.upstream, case, 0, folder, "upstream") if case.upstream else _default_upstream(case)
+            _fill(upstream, source, case.channels)
+    mask = None
+    if case.mask is not None:
+        mask = Mask(np.array(case.mask, dtype=bool).reshape(case.channels.reduced_shape))
+    second = None
+    if case.relation is not None and (tensors := related.second(case, batches, parameters)) is not None:
+        second = Inputs(tuple(tensors[0]), tensors[1])
+    return Inputs(tuple(batches), parameters, upstream, mask, second)
 
 
 def _fill(tensor: Tensor, source: _Block, channels: Channels) -> None:
@@ -132,9 +158,39 @@ def _source(recipe: Any, case: Case, batch: int, folder: Path | None, name: str)
         return lambda first, index, shape: np.where(
             stream.uniform(int(np.prod(shape))).reshape(shape) < rate, 0.0, inner(first, index, shape) / (1 - rate)
         )
+    if isinstance(recipe, Replace):
+        inner = _source(recipe.replace.of, case, batch, folder, f"{name}/replace")
+        at = recipe.replace.at.items()
+        flat_places = {int(np.ravel_multi_index(index_of(key) or (), channels.shape)): value for key, value in at}
+
+        def replaced(first: int, index: Index, shape: tuple[int, ...]) -> Array:
+            values = np.array(inner(first, index, shape), dtype=np.float64).reshape(-1)
+            for place, value in flat_places.items():
+                if first <= place < first + values.size:
+                    values[place - first] = value
+            return values.reshape(shape)
+
+        return replaced
     flat = _listed(recipe, folder)
     start = batch * int(np.prod(channels.shape)) if flat.size > np.prod(channels.shape) else 0
     return lambda first, _, shape: flat[start + first : start + first + int(np.prod(shape))].reshape(shape)
+
+
+def _default_upstream(case: Case) -> _Block:
+    """Normal numbers and a part of the last step's normalized x: of its default values, else of the trend alone."""
+    channels, last = case.channels, case.steps - 1
+    own = Stream("upstream/0")
+    of_x = Stream(f"x/{last}") if case.input.values is None else None
+    offsets = discriminating.upstream_offsets(channels.count)
+
+    def source(first: int, index: Index, shape: tuple[int, ...]) -> Array:
+        size = int(np.prod(shape))
+        deviations = discriminating.deviations(of_x.normal(size) if of_x else np.zeros(size), first, channels)
+        values = discriminating.upstream(own.normal(size), deviations).reshape(shape)
+        values += channels.spread(offsets)[channels.of(index)]
+        return values
+
+    return source
 
 
 def _listed(recipe: Any, folder: Path | None) -> Tensor:

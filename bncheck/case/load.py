@@ -23,21 +23,19 @@ EXPECTATIONS = "expectations.yaml"
 @dataclass(frozen=True, eq=False)
 class LoadedCase:
     """One case to run: a cell of its file's matrix. ``spec`` is its data as written, ``text`` knows the positions;
-    ids begin below the folder ``root``."""
+    ids begin below the folder ``root``, and the case itself stands on ``line``: that of its title, or of what the last
+    key of the matrix is for it."""
 
     id: str
     case: Case
     spec: dict[str, Any]
     text: Text
     root: Path = Path()
+    line: int = 1
 
     @property
     def file(self) -> Path:
         return self.text.file
-
-    @property
-    def line(self) -> int:
-        return 1
 
 
 def load(paths: Sequence[Path], *, max_elements: int = MAX_ELEMENTS) -> list[LoadedCase]:
@@ -136,9 +134,15 @@ def load_file(file: Path, name: str, *, max_elements: int) -> tuple[list[LoadedC
         case, errors = validate(Case, cell.data, context)
         problems += [_located(text, cell, error) for error in errors]
         if case is not None:
-            cases.append(LoadedCase(name + cell.name, case, cell.data, text, root))
+            cases.append(LoadedCase(name + cell.name, case, cell.data, text, root, _line(text, cell)))
     fresh = [p for p in dict.fromkeys(problems) if (p.line, p.column) not in text.left_out]
     return cases, text.problems + fresh
+
+
+def _line(text: Text, cell: matrix.MatrixCell) -> int:
+    """Where a cell stands, so that cells of one file can be told apart."""
+    chosen = list(cell.chosen.values())
+    return text.values[chosen[-1]][0] if chosen else text.keys["title",][0]
 
 
 def _matrix_problems(text: Text) -> tuple[list[Problem], list[matrix.MatrixCell]]:

@@ -12,15 +12,15 @@ from typing import Any
 MAX_CELLS = 10_000
 
 VARIABLE = (
-    *("input", "axis", "mode", "epsilon", "momentum", "center", "scale"),
-    *("parameters", "steps", "check", "tolerance", "adapt"),
+    *("input", "axis", "mode", "epsilon", "momentum", "center", "scale", "trainable"),
+    *("parameters", "steps", "check", "upstream", "mask", "virtual_batch_size", "tolerance", "adapt", "relation"),
 )
 """The keys that a matrix may vary: all but those that name or explain."""
 
 MAPPINGS = ("input", "parameters", "tolerance")
 """The keys that have keys of their own."""
 
-INDEPENDENT = ("input.dtype", "input.layout", "check", "tolerance", "adapt")
+INDEPENDENT = ("input.dtype", "input.layout", "parameters.dtype", "check", "tolerance", "adapt")
 """What published numbers do not depend on: all other keys may not vary beside ``expected``."""
 
 

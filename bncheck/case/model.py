@@ -23,12 +23,16 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from bncheck.case import rules
+from bncheck.case import related, rules
 from bncheck.channels import Channels
 from bncheck.semantics import EPSILON, MODE, MOMENTUM, Mode, Semantics
 
 Dtype = Literal["float16", "bfloat16", "float32", "float64"]
-TensorName = Literal["output", "moving_mean", "moving_variance", "inference"]
+TensorName = Literal[
+    "output", "moving_mean", "moving_variance", "inference", "gradient_x", "gradient_gamma", "gradient_beta"
+]
+Checked = Literal["output", "moving_mean", "moving_variance", "inference", "gradients"]
+"""What ``check`` lists: tensors by name; ``gradients`` is all that the case has."""
 
 MAX_ELEMENTS = 1 << 26
 """Values that one tensor may have, unless ``--max-elements`` says otherwise: 256 MiB in float32."""
@@ -69,6 +73,14 @@ class DropoutArguments(Model):
     of: Values
 
 
+class ReplaceArguments(Model):
+    of: Values
+    at: Annotated[
+        dict[str, Annotated[float, Field(allow_inf_nan=True)]],
+        Field(min_length=1, description="by index, as in `expected`", examples=['{"[0, 1]": .nan}']),
+    ]
+
+
 class Arange(Model):
     """start, stop and, if it is not 1, step, as in NumPy; either one batch or all batches in C order."""
 
@@ -103,7 +115,13 @@ class Dropout(Model):
     dropout: DropoutArguments
 
 
-_RECIPES = ("arange", "constant", "normal", "uniform", "file", "relu", "dropout")
+class Replace(Model):
+    """Other values, with single ones in place of some: a number, or, here alone, .nan, .inf or -.inf."""
+
+    replace: ReplaceArguments
+
+
+_RECIPES = ("arange", "constant", "normal", "uniform", "file", "relu", "dropout", "replace")
 
 
 def _recipe(value: Any) -> str | None:
@@ -111,7 +129,7 @@ def _recipe(value: Any) -> str | None:
         return "list"
     if isinstance(value, dict):
         return next((name for name in _RECIPES if name in value), None)
-    return next((name for name in _RECIPES if hasattr(value, name)), None)
+    return next((name for name in _RECIPES if isinstance(value, Model) and hasattr(value, name)), None)
 
 
 def _nested(value: list[Any]) -> list[Any]:
@@ -133,6 +151,7 @@ Values = Annotated[
     | Annotated[File, Tag("file")]
     | Annotated[Relu, Tag("relu")]
     | Annotated[Dropout, Tag("dropout")]
+    | Annotated[Replace, Tag("replace")]
     | Annotated[Nested, Tag("list")],
     Discriminator(
         _recipe,
@@ -175,16 +194,25 @@ class Input(Model):
 class Parameters(Model):
     """Each a number, or a list with one entry for each kept index, flat or nested as x with its other axes removed."""
 
+    dtype: Dtype | None = Field(
+        default=None, description="of all four; absent: x's. float32 may be said beside a 16-bit x"
+    )
     gamma: float | Nested | None = None
     beta: float | Nested | None = None
     moving_mean: float | Nested | None = None
     moving_variance: float | Nested | None = None
 
-    @field_validator("moving_variance")
-    @classmethod
-    def _moving_variance(cls, variance: float | list[Any] | None) -> float | list[Any] | None:
-        _checked(rules.not_negative, variance, "a variance")
-        return variance
+
+def _flags(value: list[Any]) -> list[Any]:
+    _checked(rules.nested_flags, value)
+    return value
+
+
+Mask = Annotated[
+    list[Any],
+    AfterValidator(_flags),
+    WithJsonSchema({"type": "array", "items": {"anyOf": [{"type": "boolean"}, {"enum": [0, 1]}, {"type": "array"}]}}),
+]
 
 
 class Tolerance(Model):
@@ -217,19 +245,40 @@ class Case(Model):
     )
     center: bool = True
     scale: bool = True
+    trainable: bool = Field(
+        default=True, description="false: the layer is frozen, so it infers and updates nothing, whatever the mode"
+    )
     parameters: Parameters = Parameters()
     steps: Annotated[int, Field(ge=1, le=10_000, description="training steps, each on a fresh batch")] = 1
     repeat: Annotated[int, Field(ge=1, le=100, description="equal calls, which must give equal bits")] = 1
-    check: Annotated[list[TensorName], Field(min_length=1)] | None = Field(
+    check: Annotated[list[Checked], Field(min_length=1)] | None = Field(
         default=None,
         description="absent: output, and in training the moving statistics too",
         validate_default=True,  # the validator also judges whether the values fit the number of batches
+    )
+    upstream: Values | None = Field(
+        default=None,
+        description="the gradient with respect to the output, of which `gradients` are made: one batch, like x's "
+        "values; absent: data that tell defects apart",
+    )
+    mask: Mask | None = Field(
+        default=None,
+        description="in training, for each position over the axes that are averaged over, whether it enters the "
+        "batch's statistics: true or 1, false or 0; nested as x with its kept axes removed, or flat",
+    )
+    virtual_batch_size: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="training normalizes virtual batches of so many rows, each by its own statistics, whose mean "
+        "enters the moving ones; of G virtual batches each has every G-th row; absent: the batch is one",
     )
     expected: dict[TensorName, Expected] = Field(
         default={}, description="numbers from a source, which guard the reference: a flat list, or by index"
     )
     tolerance: Tolerance | None = None
     adapt: bool = Field(default=True, description="false: hand the tensor over as it is")
+    relation: related.RelationName | None = Field(
+        default=None, description="judged without a reference: by what two calls have to do with each other"
+    )
     matrix: dict[str, Annotated[list[Any], Field(min_length=1)]] | None = Field(
         default=None, description="dotted paths, each with the values that it takes in turn"
     )
@@ -245,7 +294,7 @@ class Case(Model):
     @classmethod
     def _parameters(cls, parameters: Parameters, info: ValidationInfo) -> Parameters:
         if "input" in info.data and "axis" in info.data:
-            _checked(rules.parameters, parameters, _channels(info.data))
+            _checked(rules.parameters, parameters, _channels(info.data), info.data["input"].dtype)
         return parameters
 
     @field_validator("steps")
@@ -258,9 +307,11 @@ class Case(Model):
 
     @field_validator("check")
     @classmethod
-    def _check(cls, check: list[TensorName] | None, info: ValidationInfo) -> list[TensorName] | None:
+    def _check(cls, check: list[Checked] | None, info: ValidationInfo) -> list[Checked] | None:
         if check is not None and "mode" in info.data:
             _checked(rules.check, check, info.data["mode"])
+        if check is not None and not info.data.get("trainable", True):
+            _checked(rules.frozen, check)
         if "input" in info.data and "axis" in info.data and "steps" in info.data:
             batches = info.data["steps"] + ("inference" in (check or ()))
             folder = (info.context or {}).get("folder")
@@ -268,12 +319,51 @@ class Case(Model):
             _checked(rules.values, recipe, _channels(info.data), batches, folder, root=("input", "values"))
         return check
 
+    @field_validator("upstream")
+    @classmethod
+    def _upstream(cls, upstream: Any, info: ValidationInfo) -> Any:
+        if "input" in info.data and "axis" in info.data and "check" in info.data:
+            checked = "gradients" in (info.data["check"] or ())
+            folder = (info.context or {}).get("folder")
+            _checked(rules.upstream, upstream, _channels(info.data), checked, folder)
+        return upstream
+
+    @field_validator("mask")
+    @classmethod
+    def _mask(cls, mask: list[Any] | None, info: ValidationInfo) -> list[Any] | None:
+        if mask is not None and {"input", "axis", "mode", "trainable", "check"} <= info.data.keys():
+            trains = info.data["mode"] == "training" and info.data["trainable"]
+            _checked(rules.mask, mask, _channels(info.data), trains, "gradients" in (info.data["check"] or ()))
+        return mask
+
+    @field_validator("virtual_batch_size")
+    @classmethod
+    def _virtual_batch_size(cls, rows: int | None, info: ValidationInfo) -> int | None:
+        if rows is not None and {"input", "axis", "trainable", "check", "mask"} <= info.data.keys():
+            there = {
+                "a mask": info.data["mask"] is not None,
+                "gradients": "gradients" in (info.data["check"] or ()),
+                "`trainable: false`": not info.data["trainable"],
+            }
+            beside = [name for name, is_there in there.items() if is_there]
+            _checked(rules.virtual_batches, rows, _channels(info.data), info.data["input"].layout, beside)
+        return rows
+
     @field_validator("expected")
     @classmethod
     def _expected(cls, expected: dict[TensorName, Expected], info: ValidationInfo) -> dict[TensorName, Expected]:
         if "input" in info.data and "axis" in info.data:
-            _checked(rules.expected, expected, _channels(info.data), info.data.get("check") or ())
+            parameters = {"gradient_gamma": "scale", "gradient_beta": "center"}
+            lacking = [name for name, key in parameters.items() if info.data.get(key) is False]
+            _checked(rules.expected, expected, _channels(info.data), info.data.get("check") or (), lacking)
         return expected
+
+    @field_validator("relation")
+    @classmethod
+    def _relation(cls, relation: related.RelationName | None, info: ValidationInfo) -> related.RelationName | None:
+        if relation is not None:
+            _checked(related.broken, relation, info.data)
+        return relation
 
     @property
     def channels(self) -> Channels:
@@ -283,8 +373,30 @@ class Case(Model):
     def checked(self) -> tuple[TensorName, ...]:
         """The tensors to judge."""
         if self.check is not None:
-            return tuple(self.check)
-        return ("output", "moving_mean", "moving_variance") if self.requested.mode == "training" else ("output",)
+            named: list[TensorName] = []
+            for name in self.check:
+                named += self._gradients if name == "gradients" else [name]
+            return tuple(named)
+        names: tuple[TensorName, ...] = ("output",)
+        if self.mode == "training":
+            names = ("output", "moving_mean", "moving_variance")
+        return names if self.relation is None else related.default_check(self.relation, names)
+
+    @property
+    def gradients(self) -> bool:
+        """Whether gradients are judged."""
+        return "gradients" in (self.check or ())
+
+    @property
+    def _gradients(self) -> list[TensorName]:
+        of_gamma: list[TensorName] = ["gradient_gamma"] if self.scale else []
+        of_beta: list[TensorName] = ["gradient_beta"] if self.center else []
+        return ["gradient_x", *of_gamma, *of_beta]
+
+    @property
+    def parameters_dtype(self) -> Dtype:
+        """What the parameters and the moving statistics have."""
+        return self.parameters.dtype or self.input.dtype
 
     @property
     def batches(self) -> int:
@@ -293,8 +405,8 @@ class Case(Model):
 
     @property
     def requested(self) -> Semantics:
-        """The reading that the case asks for; ``default`` reads as Keras does."""
-        mode: Mode = MODE if self.mode == "default" else self.mode
+        """The reading that the case asks for; ``default`` reads as Keras does, and what is frozen infers."""
+        mode: Mode = MODE if self.mode == "default" or not self.trainable else self.mode
         return Semantics(
             kept=self.channels.kept,
             mode=mode,
@@ -302,6 +414,8 @@ class Case(Model):
             momentum=MOMENTUM if self.momentum == "default" else self.momentum,
             center=self.center,
             scale=self.scale,
+            mask=None if self.mask is None else "left out",
+            virtual=self.virtual_batch_size if mode == "training" else None,
         )
 
 

@@ -6,7 +6,7 @@ import math
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -82,13 +82,25 @@ def axis(given: int | Sequence[int], rank: int) -> list[Broken]:
     return found
 
 
-def nested_numbers(value: list[Any], at: tuple[int, ...] = ()) -> list[Broken]:
+def nested_numbers(value: list[Any]) -> list[Broken]:
+    def is_number(item: Any) -> bool:
+        return not isinstance(item, bool) and isinstance(item, int | float) and _is_finite(item)
+
+    return _nested(value, is_number, "a finite number")
+
+
+def nested_flags(value: list[Any]) -> list[Broken]:
+    return _nested(value, lambda item: isinstance(item, int) and item in (0, 1), "true or false, 1 or 0")
+
+
+def _nested(value: list[Any], fits: Callable[[Any], bool], what: str, at: tuple[int, ...] = ()) -> list[Broken]:
+    """The entries of a nested list that are not ``what`` they should be; else, that it is not rectangular."""
     found = []
     for i, item in enumerate(value):
         if isinstance(item, list):
-            found += nested_numbers(item, (*at, i))
-        elif isinstance(item, bool) or not isinstance(item, int | float) or not _is_finite(item):
-            found.append(Broken(f"should be a finite number, not {shown(item)}", (*at, i)))
+            found += _nested(item, fits, what, (*at, i))
+        elif not fits(item):
+            found.append(Broken(f"should be {what}, not {shown(item)}", (*at, i)))
     if found:
         return found
     shapes = {_nested_shape(item) for item in value}
@@ -113,7 +125,7 @@ def _nested_shape(value: Any) -> tuple[int, ...]:
 
 def not_negative(value: Any, what: str) -> list[Broken]:
     """A number, or the numbers of a nested list."""
-    smallest = min(_flat(value), default=0) if value is not None else 0
+    smallest = min(_flat(value), default=0)
     return [Broken(f"{what} cannot be negative ({smallest:g}); give 0 or more")] if smallest < 0 else []
 
 
@@ -125,8 +137,13 @@ def _flat(value: Any) -> Iterator[float]:
         yield value
 
 
-def parameters(given: Parameters, channels: Channels) -> list[Broken]:
+def parameters(given: Parameters, channels: Channels, dtype: str) -> list[Broken]:
     found = []
+    wider = dtype in ("float16", "bfloat16")
+    if given.dtype not in (None, dtype, "float32" if wider else dtype):
+        cure = f"take {dtype} or float32" if wider else "leave it out"
+        message = f"parameters in {given.dtype} beside x in {dtype} are not to be had of any implementation; {cure}"
+        found.append(Broken(message, ("dtype",)))
     for name in PARAMETERS:
         value = getattr(given, name)
         if isinstance(value, list) and _nested_shape(value) not in ((channels.count,), channels.statistic_shape):
@@ -139,6 +156,46 @@ def parameters(given: Parameters, channels: Channels) -> list[Broken]:
             )
             found.append(Broken(message, (name,)))
     return found
+
+
+def frozen(names: Sequence[str]) -> list[Broken]:
+    if "gradients" not in names:
+        return []
+    message = "a frozen layer has no gradients of gamma and beta; leave gradients out, or set `trainable: true`"
+    return [Broken(message, (list(names).index("gradients"),))]
+
+
+def mask(given: list[Any], channels: Channels, trains: bool, gradients: bool) -> list[Broken]:
+    found = []
+    if not trains:
+        found.append(Broken("only training takes statistics of a batch; leave the mask out, or set `mode: training`"))
+    if gradients:
+        found.append(Broken("gradients are not judged together with a mask; leave one of them out"))
+    shape = _nested_shape(given)
+    if shape not in (channels.reduced_shape, (channels.values,)):
+        found.append(
+            Broken(
+                f"the mask has shape {list(shape)}; it should be {list(channels.reduced_shape)}, x's shape without the "
+                f"axes that are kept, or {channels.values} entries in a flat list"
+            )
+        )
+    return found
+
+
+def virtual_batches(rows: int, channels: Channels, layout: str, beside: Sequence[str]) -> list[Broken]:
+    """``beside``: what else the case has, of that which is not judged together with virtual batches."""
+    found = [f"virtual batches are not judged together with {name}; leave one of them out" for name in beside]
+    batch = channels.shape[0]
+    if layout[0] != "N":
+        found.append(f"virtual batches are cut along the first axis, which is {layout[0]}; put N first")
+    elif 0 in channels.kept:
+        found.append("virtual batches are cut along the first axis, which keeps its statistics; take another axis")
+    elif batch == 0 or batch % rows:
+        divisors = [n for n in range(1, batch + 1) if batch % n == 0]
+        near = min(divisors, key=lambda n: (abs(n - rows), n), default=None)
+        cure = f"take {near}" if near else "give it some"
+        found.append(f"the batch has {batch} rows, which are no whole number of virtual batches of {rows}; {cure}")
+    return [Broken(message) for message in found]
 
 
 def steps(count: int, mode: str, shape: Sequence[int], limit: int) -> list[Broken]:
@@ -204,6 +261,9 @@ def values(recipe: Any, channels: Channels, batches: int, folder: Path | None) -
         return [Broken(b.message, ("relu", *b.at)) for b in values(inner, channels, batches, folder)]
     if name == "dropout":
         return [Broken(b.message, ("dropout", "of", *b.at)) for b in values(inner.of, channels, batches, folder)]
+    if name == "replace":
+        found = [Broken(b.message, ("replace", "of", *b.at)) for b in values(inner.of, channels, batches, folder)]
+        return found + _indices(inner.at, "x", shape, ("replace", "at"))
     arguments: dict[tuple[str, ...], Any] = {(name,): inner}
     if name in ("normal", "uniform"):
         arguments = {(name, key): getattr(inner, key) for key in type(inner).model_fields}
@@ -253,14 +313,68 @@ def _file(name: str, folder: Path | None, allowed: Sequence[tuple[int, ...]], fi
     return []
 
 
-def expected(given: dict[Any, Any], channels: Channels, checked: Sequence[str]) -> list[Broken]:
+def upstream(recipe: Any, channels: Channels, checked: bool, folder: Path | None) -> list[Broken]:
+    """Whether a gradient that comes from above is of use: ``checked``, of the right size, and not constant."""
+    if recipe is None:
+        return []
+    if not checked:
+        message = (
+            "`upstream` is the gradient that gradients are made of, but none are checked; add `gradients` to `check`, "
+            "or remove it"
+        )
+        return [Broken(message)]
+    if found := values(recipe, channels, 1, folder):
+        return found
+    if channels.values > 1 and _constant(recipe, channels, folder):
+        message = (
+            "a constant upstream makes the gradient of x vanish in training, whatever is computed; give values that "
+            "differ within a channel, for example `{normal: {mean: 1, std: 1}}`, or remove it"
+        )
+        return [Broken(message)]
+    return []
+
+
+def _constant(recipe: Any, channels: Channels, folder: Path | None) -> bool:
+    """Whether all values of each channel are alike, as far as the recipe tells."""
+    if isinstance(recipe, list):
+        return _alike(np.asarray(recipe, dtype=np.float64), channels)
+    name = next(iter(type(recipe).model_fields))
+    inner = getattr(recipe, name)
+    if name == "file":
+        assert folder is not None  # else it has been refused
+        return _alike(np.lib.format.open_memmap(folder / inner, mode="r"), channels)
+    if name == "relu":
+        return _constant(inner, channels, folder)
+    if name == "normal":
+        return not any(_flat(inner.std))
+    if name == "uniform":
+        return bool(np.all(np.asarray(inner.low) == np.asarray(inner.high)))
+    return bool(name == "constant")
+
+
+def _alike(values: np.ndarray[Any, Any], channels: Channels) -> bool:
+    reduced = tuple(axis for axis in range(values.ndim) if axis not in channels.kept)
+    return bool(values.size) and not np.any(np.ptp(values, axis=reduced))
+
+
+def expected(
+    given: dict[Any, Any], channels: Channels, checked: Sequence[str], lacking: Sequence[str] = ()
+) -> list[Broken]:
+    """``lacking``: gradients that the case has not, because it has no such parameter."""
     found = []
     for tensor, numbers in given.items():
-        if tensor == "inference" and tensor not in checked:
-            message = "`inference` is expected, but not checked; add it to `check`"
+        listed = "gradients" if tensor.startswith("gradient_") else tensor
+        if tensor in lacking:
+            key, parameter = ("scale", "gamma") if tensor == "gradient_gamma" else ("center", "beta")
+            message = f"`{tensor}` is expected, but there is no {parameter}; remove it, or set `{key}: true`"
             found.append(Broken(message, (tensor,)))
             continue
-        shape = channels.shape if tensor in ("output", "inference") else channels.statistic_shape
+        if listed in ("inference", "gradients") and listed not in checked:
+            message = f"`{tensor}` is expected, but not checked; add `{listed}` to `check`"
+            found.append(Broken(message, (tensor,)))
+            continue
+        of_x = tensor in ("output", "inference", "gradient_x")
+        shape = channels.shape if of_x else channels.statistic_shape
         if isinstance(numbers, list):
             if len(numbers) != math.prod(shape):
                 found.append(
@@ -271,16 +385,18 @@ def expected(given: dict[Any, Any], channels: Channels, checked: Sequence[str]) 
                     )
                 )
             continue
-        for key in numbers:
-            index = index_of(key)
-            if index is None or len(index) != len(shape) or not all(i < d for i, d in zip(index, shape, strict=True)):
-                found.append(
-                    Broken(
-                        f"{key!r} is not an index into {tensor} of shape {list(shape)}; "
-                        f'write for example "{[0] * len(shape)}"',
-                        (tensor, key),
-                    )
-                )
+        found += _indices(numbers, tensor, shape, (tensor,))
+    return found
+
+
+def _indices(keys: Iterable[str], tensor: str, shape: Sequence[int], place: tuple[str, ...]) -> list[Broken]:
+    """The keys that are no index into a tensor of that name and shape."""
+    found = []
+    for key in keys:
+        index = index_of(key)
+        if index is None or len(index) != len(shape) or not all(i < d for i, d in zip(index, shape, strict=True)):
+            cure = f'write for example "{[0] * len(shape)}"' if math.prod(shape) else "it has no values"
+            found.append(Broken(f"{key!r} is not an index into {tensor} of shape {list(shape)}; {cure}", (*place, key)))
     return found
 
 

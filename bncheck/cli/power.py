@@ -27,6 +27,7 @@ COLUMNS: dict[CauseKind, str] = {
     "moving-update": "update",
     "precision": "bits",
     "cancellation": "cancel",
+    "gradient": "grad",
 }
 """Short headings of the kinds of defects, told below the table."""
 
@@ -34,7 +35,7 @@ LEGEND = """\
 epsilon, momentum: the smallest difference that is noticed. Of each other kind, how many defects:
 batch, moving: its variance by the other estimator. place: epsilon outside the root, or as a floor.
 params: gamma, beta, mean or variance left out or taken for another. update: of moving statistics.
-bits: arithmetic in fewer. cancel: a variance as E[x^2] - E[x]^2."""
+bits: arithmetic in fewer. cancel: a variance as E[x^2] - E[x]^2. grad: in gradients alone."""
 
 SEEN_BY: dict[CauseKind, str] = {
     "epsilon": "a wrong epsilon: add a channel with a variance near or below epsilon",
@@ -49,6 +50,7 @@ SEEN_BY: dict[CauseKind, str] = {
     "precision": "arithmetic in fewer bits: check an output with values of many digits",
     "cancellation": "a variance as E[x^2] - E[x]^2: add a case in training with means of 100 deviations and more, and "
     "64 to 1,000 values a channel",
+    "gradient": "a wrong backward pass: check `gradients` in training and in inference",
 }
 """For each kind, what no case sees, and which case would."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bncheck.case.model import Case
 from bncheck.documented import flax_linen, keras, onnx, tf_keras, torch
-from bncheck.documented.reading import Call, Reading, Source
+from bncheck.documented.reading import SWITCHES, Call, Reading, Source, Unsupported
 from bncheck.explain.axes import Axes
 from bncheck.explain.spellings import Groups
 from bncheck.semantics import Estimator
@@ -55,6 +55,7 @@ ONNX = Defaults(
 def defaults(case: Case) -> tuple[Defaults, ...]:
     """Of Keras 3, tf_keras, PyTorch, Flax and ONNX, on the case's shape, axis and dtype; the newest facts of each."""
     asked = case.model_copy(update={"adapt": True})
+    without = {switch: absent for switch, (absent, _) in SWITCHES.items()}
     plain = asked.model_copy(update={"epsilon": "default", "momentum": "default", "mode": "default"})
     found = []
     for name, module, source in (
@@ -63,6 +64,8 @@ def defaults(case: Case) -> tuple[Defaults, ...]:
         ("PyTorch", torch, torch.MODULE),
     ):
         reading, of_the_case = module.documented(Call(plain)), module.documented(Call(asked))
+        if isinstance(reading, Unsupported):  # it has no such switch: of its defaults as they are without
+            reading = module.documented(Call(plain.model_copy(update=without)))
         assert isinstance(reading, Reading)  # what is left to an implementation and may be adapted, it can be asked
         read = reading.semantics(plain.requested)
         assert isinstance(read.momentum, float)  # every default is a number

@@ -13,6 +13,8 @@ from bncheck.case.model import Tolerance
 from bncheck.channels import Channels, Index
 from bncheck.doubledouble import Array, DoubleDouble
 from bncheck.formats import Format
+from bncheck.gradient_bounds import GradientBounds
+from bncheck.gradients import Gradients
 from bncheck.reference import Normalization, Tensor, in_parallel
 
 EDGES = (0.0, 0.01, 0.1, 0.5, 1.0, 2.0, 10.0, 100.0, 1e3, 1e6, math.inf)
@@ -26,11 +28,13 @@ WORST = 10
 class Expected:
     """What a tensor should be, block by block: value, what float64 leaves over of it (or None), and bound.
 
-    The arrays that ``at`` returns are new each time, for the caller to overwrite.
+    The arrays that ``at`` returns are new each time, for the caller to overwrite. ``shape``: the tensor's, where its
+    channels have another.
     """
 
     channels: Channels
     at: Callable[[Index], tuple[Array, Array | None, Array]]
+    shape: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,49 @@ def of_output(applied: Normalization, x: Tensor, bound: OutputBound, tolerance: 
             scaled = np.where(np.isinf(floor[where]), np.inf, scaled)
         return output, rest, scaled
 
-    return Expected(channels, at)
+    return Expected(channels, at, x.shape)
+
+
+def of_gradients(
+    gradients: Gradients,
+    bound: GradientBounds,
+    x: Tensor,
+    upstream: Tensor,
+    shape: tuple[int, ...],
+    tolerance: Tolerance | None,
+) -> dict[str, Expected]:
+    """The gradients of the output of ``x``, by name; ``shape``: of a parameter."""
+    return {
+        "gradient_x": _of_x(gradients, bound, x, upstream, tolerance),
+        "gradient_gamma": of_statistic(gradients.gamma, bound.gamma, shape, tolerance),
+        "gradient_beta": of_statistic(gradients.beta, bound.beta, shape, tolerance),
+    }
+
+
+def _of_x(
+    gradients: Gradients, bound: GradientBounds, x: Tensor, upstream: Tensor, tolerance: Tolerance | None
+) -> Expected:
+    cells = gradients.cells
+    of_x, of_d = cells.view(x), cells.view(upstream)
+    by_product, by_x, floor = (cells.spread(part) for part in (bound.of_product, bound.of_x, bound.floor))
+    unbounded = bool(np.isinf(bound.floor).any())
+
+    def at(index: Index) -> tuple[Array, Array | None, Array]:
+        where = cells.of(index)
+        scaled, away, value, rest = gradients.at(of_x[index], of_d[index], where)
+        if tolerance is not None:
+            return value, rest, _tolerated(value, tolerance)
+        np.abs(scaled, out=scaled)
+        scaled *= by_product[where]
+        scaled += by_x[where] * np.abs(away)
+        scaled += floor[where]
+        if bound.result:
+            scaled += bound.result * np.abs(value)
+        if unbounded:
+            scaled = np.where(np.isinf(floor[where]), np.inf, scaled)
+        return value, rest, scaled
+
+    return Expected(cells, at)
 
 
 def of_statistic(value: DoubleDouble, error: Array, shape: tuple[int, ...], tolerance: Tolerance | None) -> Expected:
@@ -141,7 +187,7 @@ def details(actual: Tensor, expected: Expected) -> Details:
             if len(worst) == WORST and float(ratio.max()) <= worst[-1].bound_ratio:
                 continue
             top = np.argpartition(ratio, -min(WORST, ratio.size), axis=None)[-WORST:]
-            worst += [_element(channels, index, int(flat), block, value, ratio) for flat in top]
+            worst += [_element(expected, index, int(flat), block, value, ratio) for flat in top]
             worst = sorted(worst, key=lambda e: (-e.bound_ratio, e.at))[:WORST]
     largest, ratios = (part.reshape(-1) for part in by_channel)
     order = np.argsort(-ratios, kind="stable")[:WORST]
@@ -174,7 +220,7 @@ def _largest(actual: Callable[[Index], Tensor], expected: Expected, limits: Form
                     top = float(ratio.max())
                     nonfinite = nonfinite or not np.isfinite(error[ratio > 1]).all()
                     if worst is None or top > worst.bound_ratio:
-                        worst = _element(channels, index, int(ratio.argmax()), block, value, ratio)
+                        worst = _element(expected, index, int(ratio.argmax()), block, value, ratio)
                 max_abs = max(max_abs, float(error.max()))
                 max_ulp = max(max_ulp, limits.in_units(error, block))
         return Comparison(max_abs, max_ulp, worst, nonfinite)
@@ -186,9 +232,9 @@ def _largest(actual: Callable[[Index], Tensor], expected: Expected, limits: Form
     )
 
 
-def _element(channels: Channels, index: Index, flat: int, block: Tensor, value: Array, ratio: Array) -> Element:
+def _element(expected: Expected, index: Index, flat: int, block: Tensor, value: Array, ratio: Array) -> Element:
     return Element(
-        channels.position(index, flat),
+        expected.channels.position(index, flat, expected.shape),
         float(block.reshape(-1)[flat]),
         float(value.reshape(-1)[flat]),
         float(ratio.reshape(-1)[flat]),

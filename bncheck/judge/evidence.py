@@ -290,7 +290,8 @@ def _judge(fit: _Fit, applied: Normalization) -> Readings:
     varied += np.hypot(1, (fit.centre + beta) / sd)
     # Libraries flush subnormal numbers to zero: an operation may lose the smallest normal number instead of a rounding.
     flushed = single.smallest * (weight + (2 * size + 4) / sd)
-    rounding = u * (4 + varied) + flushed
+    cancelled = np.where(v < 0, u * (np.abs(v) + applied.epsilon) * weight, 0.0)  # a negative variance, with epsilon
+    rounding = u * (4 + varied) + flushed + cancelled
 
     # A deviation within 1e-5 of its distance from the origin is lost in sums of float64.
     usable = (size > 0) & (sd > 1e-5 * np.abs(fit.centre)) & np.isfinite(b) & np.isfinite(rounding) & (b > -0.9)

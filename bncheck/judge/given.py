@@ -67,6 +67,8 @@ def call(
     if not 0 <= momentum <= 1:
         raise ValueError(f"momentum is {momentum:g}; give the weight of the old moving statistic, 0 to 1")
     axes = [operator.index(a) for a in axis] if isinstance(axis, Sequence) else operator.index(axis)
+    statistics = {name: tensor for name, tensor in returned.items() if name != "output"}
+    held = _held(x, list((parameters or statistics).values()))
     data = {
         "title": "given tensors",
         "input": {"shape": list(x.shape), "layout": layout or _layout(x.ndim, axes), "dtype": x.dtype.name},
@@ -76,13 +78,12 @@ def call(
         "momentum": float(momentum),
         "center": "beta" in parameters,
         "scale": "gamma" in parameters,
+        "parameters": {"dtype": held},
         "check": list(returned),
     }
     case, errors = validate(Case, data, {"max_elements": x.size})
     if case is None:
         raise ValueError("; ".join(error.message for error in errors))
-    statistics = {name: tensor for name, tensor in returned.items() if name != "output"}
-    held = _held(x, list((parameters or statistics).values()))
     inputs = Inputs((np.ascontiguousarray(x),), _parameters(parameters, case.channels, held))
     due = {name: tensor if name == "output" else _laid(tensor, case.channels) for name, tensor in returned.items()}
     return Question(case, inputs, Reading(axis=case.axis, parameters_dtype=held), References(inputs, case.steps)), due
@@ -101,8 +102,6 @@ def _parameters(given: Mapping[str, Tensor], channels: Channels, dtype: str) -> 
             )
         with np.errstate(all="ignore"):
             parameters[name] = value.astype(dtype)
-    if np.any(parameters["moving_variance"] < 0):
-        raise ValueError("moving_variance has negative entries; a variance is 0 or more")
     return parameters
 
 

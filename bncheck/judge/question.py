@@ -9,18 +9,21 @@ from bncheck.bounds import Bounds
 from bncheck.case.inputs import Inputs
 from bncheck.case.model import Case
 from bncheck.documented.reading import Reading
+from bncheck.gradient_bounds import GradientBounds, gradient_bounds
+from bncheck.gradients import gradients
 from bncheck.judge import compare
 from bncheck.judge.compare import Expected
 from bncheck.reference import Reference
 from bncheck.semantics import Semantics
 
 AFFECTS = {
-    "output": ("kept", "mode", "epsilon", "placement", "batch_variance", "batch_formula", "precision"),
-    "moving_mean": ("kept", "mode", "momentum", "update", "precision"),
-    "moving_variance": ("kept", "mode", "momentum", "moving_variance", "batch_formula", "update", "precision"),
+    "output": ("kept", "mode", "mask", "epsilon", "placement", "batch_variance", "batch_formula", "precision"),
+    "moving_mean": ("kept", "mode", "mask", "momentum", "update", "precision"),
+    "moving_variance": ("kept", "mode", "mask", "momentum", "moving_variance", "batch_formula", "update", "precision"),
     "inference": (
         "kept",
         "mode",
+        "mask",
         "epsilon",
         "placement",
         "momentum",
@@ -29,6 +32,15 @@ AFFECTS = {
         "update",
         "precision",
     ),
+    "gradient_x": (
+        *("kept", "mode", "epsilon", "placement", "batch_variance", "batch_formula", "precision"),
+        *("backward", "backward_slip"),
+    ),
+    "gradient_gamma": (
+        *("kept", "mode", "epsilon", "placement", "batch_variance", "batch_formula", "precision"),
+        "backward_slip",
+    ),
+    "gradient_beta": ("kept", "precision", "backward_slip"),
 }
 """Which fields of a reading each tensor depends on."""
 
@@ -55,6 +67,7 @@ class Due:
     reference: Reference
     bounds: Bounds
     tensors: Mapping[str, Expected]
+    gradients: GradientBounds | None = None
 
     @classmethod
     def of(cls, question: Question, semantics: Semantics) -> Due:
@@ -71,11 +84,19 @@ class Due:
                 reference.moving.variance, limits.moving.variance, shape, case.tolerance
             ),
         }
-        return cls(semantics, reference, limits, tensors)
+        upstream = question.inputs.upstream
+        if upstream is None:
+            return cls(semantics, reference, limits, tensors)
+        found = gradients(reference, x, upstream)
+        may = gradient_bounds(found, reference, limits)
+        tensors |= compare.of_gradients(found, may, x, upstream, shape, case.tolerance)
+        return cls(semantics, reference, limits, tensors, may)
 
     def weak(self, checked: Sequence[str]) -> bool:
-        """Whether the bound of an output that is checked is itself so wide that it judges little."""
+        """Whether the bound of an output or a gradient that is checked is itself so wide that it judges little."""
         outputs = {"output": self.bounds.output, "inference": self.bounds.inference}
+        if self.gradients is not None and self.gradients.weak and "gradient_x" in checked:
+            return True
         return any(bound.weak for name, bound in outputs.items() if name in checked)
 
     def same(self, other: Due, name: str) -> bool:

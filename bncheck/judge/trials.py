@@ -6,7 +6,7 @@ A search tries hundreds of readings. So statistics are found once for every set 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -18,8 +18,10 @@ from bncheck.case.inputs import Inputs
 from bncheck.case.model import Case
 from bncheck.channels import BLOCK, Channels
 from bncheck.doubledouble import Array, DoubleDouble, Plain
+from bncheck.gradient_bounds import gradient_bounds
+from bncheck.gradients import gradients
 from bncheck.judge import compare
-from bncheck.judge.compare import Comparison
+from bncheck.judge.compare import Comparison, Expected
 from bncheck.kept_sets import KeptSets
 from bncheck.reference import (
     Normalization,
@@ -62,6 +64,7 @@ class Trials:
         self._kept_sets = {id(batch): KeptSets(batch) for batch in inputs.batches}
         self._references: dict[Semantics, Reference] = {}
         self._other_statistics = statistics
+        self._last_gradients: tuple[Semantics | None, Mapping[str, Expected]] = None, {}
 
     @cached_property
     def _parameters(self) -> Parameters:
@@ -83,12 +86,14 @@ class Trials:
             taken="variance",
             batch_variance="biased",
             precision="wide",
+            backward="exact",
+            backward_slip="none",
         )
         if steps not in self._references:
             if len(self._references) * self.case.steps > KEPT_STEPS:
                 self._references.clear()
             batches = self.inputs.batches[: self.case.steps]
-            self._references[steps] = evaluate(steps, batches, self._parameters, self.statistics)
+            self._references[steps] = evaluate(steps, batches, self._parameters, self.statistics, self.inputs.mask)
         return replace(self._references[steps], semantics=semantics)
 
     def with_parameters(self, parameters: dict[str, Tensor]) -> Trials:
@@ -101,6 +106,8 @@ class Trials:
         """The statistics of a batch for any set of kept axes."""
         if self._other_statistics is not None:
             return self._other_statistics(batch, channels)
+        if id(batch) not in self._kept_sets:  # what of a batch a mask lets enter
+            self._kept_sets[id(batch)] = KeptSets(batch)
         return self._kept_sets[id(batch)](channels)
 
     def bounds(self, reference: Reference) -> Bounds:
@@ -128,6 +135,30 @@ class Trials:
         value: DoubleDouble = getattr(reference.moving, field)
         error = getattr(self.bounds(reference).moving, field) + roundoff * np.abs(value.hi)
         return compare.compare(actual, compare.of_statistic(value, error, self.case.channels.statistic_shape, None))
+
+    def gradient(self, semantics: Semantics, name: str, actual: Tensor) -> Comparison:
+        """A gradient against that of a reading."""
+        return compare.compare(actual, self._gradients(semantics)[name])
+
+    def gradient_values(self, semantics: Semantics, name: str) -> tuple[Array, Array]:
+        """A gradient under a reading, flat, and what each value may be off by."""
+        expected = self._gradients(semantics)[name]
+        values, allowed = np.empty(expected.channels.walked), np.empty(expected.channels.walked)
+        for index in expected.channels.blocks():
+            values[index], _, allowed[index] = expected.at(index)
+        return values.reshape(-1), allowed.reshape(-1)
+
+    def _gradients(self, semantics: Semantics) -> Mapping[str, Expected]:
+        """All gradients under a reading: the last that was asked for is kept, since they are looked at one by one."""
+        if self._last_gradients[0] != semantics:
+            x, upstream = self.x("output"), self.inputs.upstream
+            assert upstream is not None
+            reference = self.reference(semantics)
+            found = gradients(reference, x, upstream)
+            bound = gradient_bounds(found, reference, self.bounds(reference))
+            shape = self.case.channels.statistic_shape
+            self._last_gradients = semantics, compare.of_gradients(found, bound, x, upstream, shape, None)
+        return self._last_gradients[1]
 
 
 class Elements:
@@ -161,7 +192,7 @@ class Elements:
             Statistics(used.mean[lie], used.variance[lie]),
             Parameters(*(value[along] for value in vars(reference.parameters).values())),
             self._channels,
-            values=reference.channels.values,
+            values=reference.values,
             batch=batch,
             steps_before=steps,
             precise=reference.precise,

@@ -29,12 +29,20 @@ from bncheck.semantics import Semantics
 _WORDS = {
     "wide": "float32 inside",
     "narrow": "16 bits inside",
+    "narrow sums": "16 bits inside",
     "none": "not updated",
     None: "updated",
     "floor": "a floor",
     "squares": "E[x^2] - E[x]^2",
     "deviations": "E[(x - E[x])^2]",
     "inside": "inside the root",
+    "exact": "as the output",
+    "constants": "statistics constant",
+    "constant mean": "mean constant",
+    "constant variance": "variance constant",
+    "statistics": "training formula",
+    "ignored": "mask ignored",
+    "left out": "mask honoured",
 }
 """What users read for values that are no words of theirs."""
 
@@ -187,7 +195,7 @@ def _judge_tensor(name: str, actual: Tensor, question: Question, requested: Due,
             failed = Failed(name, tensor, found, below=True)
     if problems:
         verdict = "fail"
-    record = _record(name, actual, tensor, found, reading.tensors[name], verdict)
+    record = recorded(name, actual, tensor, found, reading.tensors[name], verdict)
     return _Judged(verdict, record, [*problems, *causes], tensor, failed)
 
 
@@ -203,10 +211,11 @@ def _explain(
     diagnosis = Diagnosis()
     if failed:
         trials = Trials(question.case, question.inputs, question.reading.parameters_dtype)
-        moving = {
-            name: j.comparable for name, j in judged.items() if name.startswith("moving") and j.comparable is not None
-        }
-        diagnosis = diagnose(trials, documented, failed, moving)
+        moving, gradients = (
+            {n: j.comparable for n, j in judged.items() if n.startswith(those) and j.comparable is not None}
+            for those in ("moving", "gradient")
+        )
+        diagnosis = diagnose(trials, documented, failed, moving, gradients)
         for each in failed:
             if each.name not in diagnosis.explained and (turned := _turned(each, question.case, requested)) is not None:
                 diagnosis.causes = [turned, *(c for c in diagnosis.causes if not c.message.startswith(each.name))]
@@ -249,6 +258,8 @@ def _below_the_bound(tensor: Tensor, name: str, question: Question, reference: R
     if name not in ("output", "inference") or tensor.size > MOST_VALUES:
         return []
     semantics = reference.semantics
+    if semantics.partial:  # a line would go through the positions, too, that its statistics are not of
+        return []
     if semantics.mode == "training" and semantics.batch_formula == "squares":  # a scale may then be off by more
         return []
     x = question.inputs.batches[question.case.steps - 1 if name == "output" else -1]
@@ -270,7 +281,7 @@ def _fails(causes: Sequence[Cause]) -> bool:
 def _form(name: str, actual: Tensor, question: Question, requested: Due) -> tuple[Tensor | None, list[Cause]]:
     """The tensor as it can be compared (None if it is not), and what is wrong with its shape, its axes or its dtype."""
     case = question.case
-    output = name in ("output", "inference")
+    output = name in ("output", "inference", "gradient_x")
     shape = case.channels.shape if output else case.channels.statistic_shape
     if actual.shape != shape:
         message = f"{name} has shape {list(actual.shape)}; it should be {list(shape)}."
@@ -306,7 +317,7 @@ def _known_cause(fact: Fact, requested: Semantics) -> Cause:
     )
 
 
-def _record(
+def recorded(
     name: str, actual: Tensor, tensor: Tensor, found: Comparison, expected: Expected, verdict: Verdict
 ) -> document.Tensor:
     record = document.Tensor(

@@ -196,6 +196,36 @@ def test_dropout_is_not_tied_to_the_values_it_drops() -> None:
     assert x[x != 0].mean() == pytest.approx(3.0, abs=0.02)
 
 
+def test_single_values_are_replaced_in_every_batch() -> None:
+    at = {"[0, 0, 0]": -1.5, "[1, 2, 3]": float("nan"), "[0,1,2]": float("-inf")}
+    wanted = X.copy()
+    wanted[0, 0, 0], wanted[1, 2, 3], wanted[0, 1, 2] = -1.5, np.nan, -np.inf
+    for batch in make(case({"replace": {"of": {"arange": [0, 24]}, "at": at}}, steps=2)).batches:
+        assert np.array_equal(batch, wanted, equal_nan=True)
+
+
+def test_values_are_replaced_in_whatever_block_they_lie() -> None:
+    shape, place = {"shape": [300, 3, 400]}, (299, 1, 399)
+    replaced = first({"replace": {"of": {"constant": [1, 2, 3]}, "at": {str(list(place)): 9}}}, input=shape)
+    assert replaced[place] == 9
+    assert np.count_nonzero(replaced == 9) == 1
+
+
+def test_a_value_that_is_not_finite_is_one_in_every_dtype() -> None:
+    for dtype in get_args(Dtype):
+        values = {"replace": {"of": {"constant": 1}, "at": {"[0, 1, 0]": float("inf"), "[0, 1, 1]": float("nan")}}}
+        x = first(values, input={"dtype": dtype}).astype(np.float64)
+        assert x[0, 1, 0] == np.inf
+        assert np.isnan(x[0, 1, 1])
+        assert np.isfinite(x).sum() == x.size - 2
+
+
+def test_a_variance_may_be_negative() -> None:
+    """As a converter leaves one that subtracts epsilon from it, because the other side adds it again."""
+    given = {"moving_variance": [-9.99e-6, 0.0, 1.0]}
+    assert make(case(parameters=given)).parameters["moving_variance"].tolist() == given["moving_variance"]
+
+
 def test_recipes_nest() -> None:
     inner = {"relu": {"arange": [-12, 12]}}
     x = first({"dropout": {"rate": 0.5, "of": inner}})

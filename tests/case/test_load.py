@@ -307,6 +307,21 @@ def test_a_case_knows_its_file(tmp_path: Path) -> None:
     assert loaded.spec["input"] == {"shape": [2, 3, 4], "layout": "NCL"}
 
 
+def test_a_case_stands_on_the_line_of_its_title(tmp_path: Path) -> None:
+    (loaded,) = load_text(tmp_path, f"# What it pins.\n\n{VALID}")
+    assert loaded.line == 3
+
+
+def test_a_cell_stands_on_the_line_of_what_the_last_key_of_the_matrix_is_for_it(tmp_path: Path) -> None:
+    text = also("matrix:\n  axis: [0, 1]\n  input.dtype:\n    - float32\n    - float64")
+    assert {case.id: case.line for case in load_text(tmp_path, text)} == {
+        "a[axis=0,input.dtype=float32]": 8,
+        "a[axis=0,input.dtype=float64]": 9,
+        "a[axis=1,input.dtype=float32]": 8,
+        "a[axis=1,input.dtype=float64]": 9,
+    }
+
+
 def test_a_path_that_does_not_exist_is_a_problem(tmp_path: Path) -> None:
     path = tmp_path / "nowhere"
     assert messages(path) == [f"{path}:1:1: does not exist; name a case file or a folder of them"]

@@ -43,6 +43,11 @@ GOOD = {
     "dropout": values("{dropout: {rate: 0.5, of: {constant: [1, 2, 3]}}}"),
     "dropout of nothing": values("{dropout: {rate: 0, of: {constant: 1}}}"),
     "relu of dropout of relu": values("{relu: {dropout: {rate: 0.5, of: {relu: {arange: [0, 24]}}}}}"),
+    "single values replaced": values('{replace: {of: {arange: [0, 24]}, at: {"[0, 0, 0]": 1, "[1,2,3]": -2.5}}}'),
+    "what is not finite, replaced": values(
+        '{replace: {of: {normal: {}}, at: {"[0, 1, 0]": .nan, "[1, 1, 1]": -.inf}}}'
+    ),
+    "relu of what is replaced": values('{relu: {replace: {of: {constant: [1, 2, 3]}, at: {"[0, 0, 0]": .inf}}}}'),
     "an empty tensor": instead("[2, 3, 4]", "[0, 3, 4]", values("{arange: [0, 0]}")),
     "one statistic for everything": instead("axis: 1", "axis: []", values("{constant: [7]}")),
     "all axes kept": instead("axis: 1", "axis: [0, 1, 2]", values(f"{{constant: {nested(X.ravel())}}}")),
@@ -102,6 +107,23 @@ REFUSED = {
     "mapping in a list": (values("[{}]"), "2:49", "should be a finite number, not {}"),
     "number": (values("1"), "2:48", "write for example `values: {normal: {mean: 0, std: 1}}`"),
     "text": (values("normal"), "2:48", "write for example `values: {normal: {mean: 0, std: 1}}`"),
+    "replaced outside": (
+        values('{replace: {of: {constant: 1}, at: {"[0, 0, 0]": 1, "[0, 1, 4]": .nan}}}'),
+        "2:112",
+        "'[0, 1, 4]' is not an index into x of shape [2, 3, 4]; write for example \"[0, 0, 0]\"",
+    ),
+    "replaced in fewer axes": (values('{replace: {of: {constant: 1}, at: {"[1, 2]": 0}}}'), "2:93", "is not an index"),
+    "replaced by text": (values('{replace: {of: {constant: 1}, at: {"[0, 0, 0]": x}}}'), "2:96", "should be a number"),
+    "replaced by true": (values('{replace: {of: {constant: 1}, at: {"[0, 0, 0]": true}}}'), "2:96", "should be a numb"),
+    "nothing replaced": (values("{replace: {of: {constant: 1}, at: {}}}"), "2:82", "at least 1 entries"),
+    "nothing to replace": (values('{replace: {at: {"[0, 0, 0]": 1}}}'), "2:58", "`of` is missing"),
+    "too few under replace": (
+        values('{replace: {of: {constant: [1]}, at: {"[0, 0, 0]": 1}}}'),
+        "2:74",
+        "give a number or 3 entries",
+    ),
+    "infinite elsewhere": (values("{constant: .inf}"), "2:59", "should be a finite number"),
+    "not a number in a list": (values("[.nan]"), "2:49", "should be a finite number, not nan"),
     "file by number": (values("{file: 1}"), "2:55", "should be text, not 1"),
 }
 

@@ -17,6 +17,7 @@ from bncheck.channels import Channels
 from bncheck.semantics import Semantics
 
 PREFERENCE: tuple[CauseKind, ...] = (
+    "gradient",
     "epsilon",
     "moving-variance",
     "momentum",
@@ -84,6 +85,7 @@ def of_output(base: Semantics, shape: Sequence[int], *, inference: bool = False)
         found.append(_change("parameters", center=False))
     if base.scale and base.center:
         found.append(_change("parameters", exchange="gamma and beta"))
+    found += _parts(base)
     found.append(_change("parameters", exchange="mean and variance"))
     found += [_change("parameters", taken=taken) for taken in ("deviation", "square")]
     return found
@@ -97,10 +99,38 @@ def of_moving(base: Semantics, shape: Sequence[int]) -> list[Alteration]:
         _change("moving-variance", moving_variance=_other(base.moving_variance)),
         Alteration("momentum", (), solved="momentum"),
         *_axes(base, shape),
+        *_parts(base),
     ]
     if base.momentum != "cumulative":
         found.append(_change("momentum", momentum="cumulative"))
     return found + [_change("moving-update", update=way) for way in ("none", "twice", "crossed", "exchanged")]
+
+
+def _parts(base: Semantics) -> Iterator[Alteration]:
+    """Other things that may become of the positions that a mask hides, and of virtual batches."""
+    if base.virtual is not None:
+        yield _change("parameters", virtual=None)
+        yield _change("parameters", adjacent=True)
+    for masking in ("ignored", "zeros", "inverted") if base.mask == "left out" else ():
+        yield _change("parameters", mask=masking)
+
+
+def of_gradients(base: Semantics, shape: Sequence[int]) -> list[Alteration]:
+    """Changes that gradients show: of the backward pass, then those of an output that it alone may have."""
+    if base.normalizes_by == "batch":
+        found = [_change("gradient", backward=way) for way in ("constants", "constant mean", "constant variance")]
+        found += [_change("gradient", normalized_by="moving"), _change("gradient", backward_slip="count")]
+    else:
+        found = [_change("gradient", backward="statistics")]
+        if base.mode == "inference":
+            found.append(_change("gradient", normalized_by="batch"))
+    slips = ["deviation", "averaged"]
+    if base.scale:
+        slips += ["gamma", "deviation in gamma", "mean in gamma"]
+    if base.scale and base.center:
+        slips.append("exchanged")
+    found += [_change("gradient", backward_slip=slip) for slip in slips]
+    return found + [a for a in of_output(base, shape) if a.kind != "mode" and not a.rare]
 
 
 def of_precision(name: str) -> Alteration:
@@ -141,8 +171,11 @@ def combined(alterations: Sequence[Alteration], size: int) -> Iterator[tuple[Alt
 def _axes(base: Semantics, shape: Sequence[int]) -> Iterator[Alteration]:
     """Every other set of kept axes, with the parameters where they should be or along it too; memory in other orders.
 
-    Axes of length 1 are averaged over: to keep them makes no difference.
+    Axes of length 1 are averaged over: to keep them makes no difference. A mask fits only the axes that it is made for,
+    and so do virtual batches.
     """
+    if base.partial:
+        return
     home = base.kept if base.along is None else base.along
     long = [axis for axis, length in enumerate(shape) if length > 1]
     own = tuple(axis for axis in home if axis in long)

@@ -15,15 +15,15 @@ import numpy as np
 
 from bncheck.bounds import OutputBound
 from bncheck.doubledouble import Array
-from bncheck.judge.diagnose.solved import Known, Solved, agreed, distinct
+from bncheck.judge.diagnose.solved import ROUNDS, Known, Solved, agreed, distinct, followed
 from bncheck.judge.evidence import Lines, readings
 from bncheck.judge.trials import Elements
 from bncheck.placement import epsilon_of
 from bncheck.reference import Normalization
 from bncheck.semantics import Placement, Semantics
 
-ROUNDS = 6
-"""Solutions until the bound, which depends on epsilon, is that of the solution itself."""
+STARTS = (0.0, *(10.0**power for power in np.arange(-12, 1.1, 0.5)))
+"""Where a solution is begun that cannot be read from elements."""
 
 
 def solve(elements: Elements, semantics: Semantics) -> Solved | None:
@@ -40,6 +40,19 @@ def solve(elements: Elements, semantics: Semantics) -> Solved | None:
             semantics = replace(semantics, epsilon=max(found.value, 0.0))
             if settled:
                 break
+    return found if found.fits and found.high >= 0 else None
+
+
+def solve_from(made: Callable[[float], tuple[Array, Array]], seen: Array) -> Solved | None:
+    """The epsilon of which something is made that was ``seen``; None if there is none. ``made``: what an epsilon makes,
+    and what each number may be off by."""
+
+    def off(value: float) -> float:
+        values, allowed = made(value)
+        return float(np.nanmax(np.abs(seen - values) / allowed, initial=0.0))
+
+    with np.errstate(all="ignore"):
+        found = followed(seen, made, min(STARTS, key=off), lambda value: 1.001 * value + 1e-12)
     return found if found.fits and found.high >= 0 else None
 
 

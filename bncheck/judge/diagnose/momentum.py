@@ -12,13 +12,12 @@ from dataclasses import replace
 import numpy as np
 
 from bncheck.doubledouble import Array
-from bncheck.judge.diagnose.solved import Known, Solved, agreed, distinct
+from bncheck.judge.diagnose.solved import Known, Solved, distinct, followed
 from bncheck.judge.trials import Elements, Trials
 from bncheck.reference import Tensor
 from bncheck.semantics import Semantics
 
 STARTS = 33
-ROUNDS = 6
 STEP = 1e-3
 """Of the difference that gives a slope."""
 
@@ -55,23 +54,12 @@ def _solved(seen: Array, left: Callable[[float], tuple[Array, Array]], *, straig
         value, error = left(momentum)
         return float(np.nanmax(np.abs(seen - value) / error, initial=0.0))
 
+    def away(momentum: float) -> float:
+        return min(momentum + STEP, 1.0) if momentum < 0.5 else max(momentum - STEP, 0.0)
+
     with np.errstate(all="ignore"):
         guess = 0.5 if straight else min(np.linspace(0, 1, STARTS), key=off)
-        for _ in range(ROUNDS):
-            away = min(guess + STEP, 1.0) if guess < 0.5 else max(guess - STEP, 0.0)
-            (value, error), (other, _) = left(guess), left(away)
-            slope = (other - value) / (away - guess)
-            low, high = (guess + (seen - value + side * error * np.sign(slope)) / slope for side in (-1, 1))
-            told = (slope != 0) & np.isfinite(error) & np.isfinite(seen)
-            found = agreed(
-                np.where(told, guess + (seen - value) / slope, np.nan),
-                np.where(told, low, -np.inf),
-                np.where(told, high, np.inf),
-            )
-            settled = abs(found.value - guess) <= 1e-3 * (found.high - found.low)
-            guess = min(max(found.value, 0.0), 1.0)
-            if settled:
-                break
+        found = followed(seen, lambda momentum: left(min(momentum, 1.0)), guess, away)
     return found if found.fits and found.high >= 0 and found.low <= 1 else None
 
 

@@ -65,6 +65,11 @@ def rounded(trials: Trials, failed: Mapping[str, Tensor], bases: Sequence[Semant
                 for base in bases:
                     if all(_reproduced(trials, others, base, n, t) for n, t in failed.items()):
                         return _cause(what, name, dtype)
+        if (held := trials.case.parameters_dtype) != dtype:
+            what, others = next(_less(trials, failed, bases[0], _FORMATS[dtype][1]))
+            for base in bases:
+                if all(_reproduced(trials, others, base, n, t) for n, t in failed.items()):
+                    return _cause(what, dtype, held)
     return None
 
 

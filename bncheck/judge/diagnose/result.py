@@ -14,7 +14,7 @@ from bncheck.document import Cause
 from bncheck.formats import Format
 from bncheck.judge.compare import Comparison
 from bncheck.judge.diagnose import epsilon, precision, statistics, words
-from bncheck.judge.diagnose.search import Explanation, Found, MovingSearch, OutputSearch
+from bncheck.judge.diagnose.search import Explanation, Found, GradientSearch, MovingSearch, OutputSearch
 from bncheck.judge.trials import Elements, Trials, sampled
 from bncheck.reference import Tensor
 from bncheck.semantics import Semantics
@@ -33,6 +33,9 @@ LISTED = 4
 
 _APPLIED = ("epsilon", "placement", "center", "scale", "gamma_offset", "exchange", "taken", "precision")
 """Fields that say how statistics are applied, whichever they are."""
+
+_STATISTICS = ("kept", "along", "order", "mask", "virtual", "adjacent")
+"""Fields that say which values a batch's statistics are of."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +56,13 @@ class Diagnosis:
     notes: list[str] = field(default_factory=list)
     explained: set[str] = field(default_factory=set)
 
-    def add(self, names: Sequence[str], found: Found, case: Case) -> Explanation | None:
-        """Take in what a search found, and return the likeliest explanation."""
+    def add(self, names: Sequence[str], found: Found, case: Case, *, backward: bool = False) -> Explanation | None:
+        """Take in what a search found, and return the likeliest explanation. ``backward``: it is of gradients alone."""
+
+        def causes(explanation: Explanation) -> list[Cause]:
+            said = words.causes(explanation, case)
+            return [_in_the_backward_pass(cause) if backward else cause for cause in said]
+
         if not found.explanations:
             return None
         first, *others = found.explanations
@@ -63,9 +71,9 @@ class Diagnosis:
         if not first.alterations:
             self._tell([_intolerant(names, first)] if case.tolerance is not None else [])
             return first
-        self._tell(words.causes(first, case))
+        self._tell(causes(first))
         for other in others[: LISTED - 1]:
-            self._tell([_or(cause) for cause in words.causes(other, case)])
+            self._tell([_or(cause) for cause in causes(other)])
         if others:
             listed = "; ".join(words.summary(e, case) for e in found.explanations[:LISTED])
             more = f"; and {len(others) + 1 - LISTED} more" if len(others) >= LISTED else ""
@@ -85,17 +93,41 @@ def _intolerant(names: Sequence[str], explanation: Explanation) -> Cause:
     return Cause(kind="precision", message=message)
 
 
+def _in_the_backward_pass(cause: Cause) -> Cause:
+    if cause.kind == "gradient":
+        return cause
+    message = f"In the backward pass alone, {cause.message[:1].lower()}{cause.message[1:]}"
+    return cause.model_copy(update={"message": message})
+
+
 def _or(cause: Cause) -> Cause:
     return cause.model_copy(update={"alternative": True})
 
 
 def diagnose(
-    trials: Trials, documented: Semantics, failed: Sequence[Failed], moving: Mapping[str, Tensor]
+    trials: Trials,
+    documented: Semantics,
+    failed: Sequence[Failed],
+    moving: Mapping[str, Tensor],
+    gradients: Mapping[str, Tensor],
 ) -> Diagnosis:
     """Explain the tensors that failed as changes of what was requested, or of what is ``documented``.
 
-    ``moving``: all moving statistics that can be compared, since one may tell explanations of the other apart.
+    ``moving``: all moving statistics that can be compared, since one may tell explanations of the other apart;
+    ``gradients``: likewise.
     """
+    forward = [f for f in failed if f.name not in gradients]
+    diagnosis, applied = _forward(trials, documented, forward, moving) if forward else (Diagnosis(), None)
+    backward = {f.name: f for f in failed if f.name in gradients}
+    if backward:
+        _backward(trials, documented, backward, gradients, diagnosis, applied)
+    return diagnosis
+
+
+def _forward(
+    trials: Trials, documented: Semantics, failed: Sequence[Failed], moving: Mapping[str, Tensor]
+) -> tuple[Diagnosis, Explanation | None]:
+    """Of the output and the moving statistics; and how the output was explained, if it was."""
     case, requested = trials.case, trials.case.requested
     diagnosis = Diagnosis()
     bases = [requested, documented] if documented != requested else [requested]
@@ -104,7 +136,7 @@ def diagnose(
     in_elements = not any(f.below for f in failed)
     small = all(tensor.size <= FIRST_ROUNDED for tensor in wrong_tensors.values())
     if small and in_elements and (cause := precision.rounded(trials, wrong_tensors, bases)) is not None:
-        return Diagnosis([cause], explained=set(by_name))
+        return Diagnosis([cause], explained=set(by_name)), None
     outputs = {name: tensor for name, tensor in wrong_tensors.items() if name in ("output", "inference")}
     for name, tensor in outputs.items():
         if (cause := precision.overflowed(trials, name, tensor)) is not None:
@@ -136,8 +168,47 @@ def diagnose(
     unexplained = len(diagnosis.explained) < len(by_name)
     if not small and in_elements and unexplained:
         cause = precision.rounded(trials, wrong_tensors, bases)
-        return diagnosis if cause is None else Diagnosis([cause], explained=set(by_name))
-    return diagnosis
+        return diagnosis if cause is None else Diagnosis([cause], explained=set(by_name)), applied
+    return diagnosis, applied
+
+
+def _backward(
+    trials: Trials,
+    documented: Semantics,
+    failed: Mapping[str, Failed],
+    gradients: Mapping[str, Tensor],
+    diagnosis: Diagnosis,
+    applied: Explanation | None,
+) -> None:
+    """Of the gradients: as they follow from what the output was found to be (``applied``), else by themselves."""
+    requested = trials.case.requested
+    bases = [*dict.fromkeys([*([applied.semantics] if applied else []), requested, documented])]
+    if any(cause.kind == "cancellation" for cause in diagnosis.causes):  # and so is the variance of the gradients
+        squares = [replace(base, batch_formula="squares") for base in bases]
+        follow = {n for n, f in failed.items() if any(trials.gradient(s, n, f.tensor).within for s in squares)}
+        diagnosis.explained |= follow
+        failed = {name: each for name, each in failed.items() if name not in follow}
+        if not failed:
+            return
+    found = GradientSearch(trials, gradients).run(bases)
+    if _told_of_gradients([*failed], found, diagnosis, trials.case):
+        return
+    for name, each in failed.items():
+        alone = GradientSearch(trials, {name: each.tensor}).run(bases) if len(gradients) > 1 else found
+        if not _told_of_gradients([name], alone, diagnosis, trials.case):
+            diagnosis.causes.append(_unexplained(each, alone.nearest, trials))
+
+
+def _told_of_gradients(names: Sequence[str], found: Found, diagnosis: Diagnosis, case: Case) -> bool:
+    """Take in what a search of gradients found: nothing more is said where they follow from the output's reading."""
+    first = next(iter(found.explanations), None)
+    if first is None:
+        return False
+    if not first.alterations and first.semantics != case.requested:
+        diagnosis.explained |= set(names)
+    else:
+        diagnosis.add(names, found, case, backward=True)
+    return True
 
 
 def _stored_alone(
@@ -178,7 +249,8 @@ def _with_stored(base: Semantics, found: Semantics) -> Semantics:
 
 def _with_statistics(base: Semantics, found: Semantics) -> Semantics:
     """A reading with the statistics of a batch that were found."""
-    return replace(base, kept=found.kept, along=found.along, order=found.order)
+    changes: dict[str, Any] = {name: getattr(found, name) for name in _STATISTICS}
+    return replace(base, **changes)
 
 
 def _with_applied(base: Semantics, applied: Explanation | None) -> Semantics:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bncheck.doubledouble import Array
 from bncheck.judge.diagnose import alterations, epsilon, momentum, precision
 from bncheck.judge.diagnose.alterations import Alteration
 from bncheck.judge.diagnose.solved import Known, Solved
@@ -22,6 +23,12 @@ from bncheck.semantics import Semantics
 
 MOST = 2
 """Changes of one side that are tried together."""
+
+MOST_PAIRED = 1 << 14
+"""Values of a gradient up to which pairs are tried, each of which takes the whole of it."""
+
+FAR = 1e4
+"""Times the bound: what is so far off is looked at no further."""
 
 LEAST_NOISE = 0.01
 """Of the bound of arithmetic in fewer bits: errors that are smaller are not those of such arithmetic."""
@@ -148,7 +155,7 @@ class OutputSearch:
         self._elements = sampled(trials, name, actual, among)
         self._told = self._elements.told(trials.case.requested)
         self._lines: Lines | None = None
-        if not self._inference and actual.size <= MOST_VALUES:
+        if not self._inference and actual.size <= MOST_VALUES and not trials.case.requested.partial:
             applied = trials.reference(trials.case.requested).output
             self._lines = lines(actual, trials.x(name), applied)
             if self._lines is not None:
@@ -300,3 +307,49 @@ class MovingSearch:
             semantics = replace(semantics, momentum=min(max(solved.value, 0.0), 1.0))
         ratio = max(self._trials.moving(semantics, name, tensor).bound_ratio for name, tensor in self._actual.items())
         return Explanation(chosen, semantics, solved, ratio)
+
+
+class GradientSearch:
+    """The search for what the gradients that are checked were made of, by name."""
+
+    def __init__(self, trials: Trials, actual: Mapping[str, Tensor]) -> None:
+        self._trials, self._actual = trials, actual
+        self._size = max(tensor.size for tensor in actual.values())
+
+    def run(self, bases: Sequence[Semantics]) -> Found:
+        """Explanations as changes of any of ``bases``, the first of which is what the output was found to be."""
+        shape = self._trials.case.channels.shape
+
+        def changes(base: Semantics) -> Sequence[Alteration]:
+            return alterations.of_gradients(base, shape)
+
+        few_bits = _few_bits(self._trials, [*self._actual.values()], None)
+        return _search(bases, changes, self._attempt, lambda found: found, few_bits)
+
+    def _attempt(self, chosen: tuple[Alteration, ...], base: Semantics) -> Explanation | None:
+        if len(chosen) > 1 and (self._size > MOST_PAIRED or not any(a.kind == "gradient" for a in chosen)):
+            return None
+        semantics, solved = alterations.altered(base, chosen), None
+        if any(alteration.solved for alteration in chosen):
+            solved = epsilon.solve_from(lambda value: self._made(replace(semantics, epsilon=value)), self._seen)
+            if solved is None or np.isinf(solved.high):
+                return None
+            semantics = replace(semantics, epsilon=max(solved.value, 0.0))
+        ratio = 0.0
+        for name, tensor in sorted(self._actual.items()):  # that of x, which is dearest, last
+            ratio = max(ratio, self._trials.gradient(semantics, name, tensor).bound_ratio)
+            if ratio > FAR:
+                break
+        if ratio <= 1 and not np.isfinite(self._made(semantics)[1]).any():
+            return None  # without a bound, everything fits
+        return Explanation(chosen, semantics, solved, ratio)
+
+    @property
+    def _seen(self) -> Array:
+        return np.concatenate([np.asarray(t, dtype=np.float64).reshape(-1) for t in self._actual.values()])
+
+    def _made(self, semantics: Semantics) -> tuple[Array, Array]:
+        """The gradients under a reading, and what each may be off by."""
+        made = [self._trials.gradient_values(semantics, name) for name in self._actual]
+        values, allowed = zip(*made, strict=True)
+        return np.concatenate(values), np.concatenate(allowed)

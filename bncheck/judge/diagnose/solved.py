@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from bncheck.doubledouble import Array
+
+ROUNDS = 6
+"""Solutions until what depends on the solved number is that of the solution itself."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,31 @@ class Solved:
     def named(self, known: Iterable[Known]) -> list[Known]:
         """The known values that fit, in their order."""
         return [k for k in known if self.holds(k.value)]
+
+
+def followed(
+    seen: Array, made: Callable[[float], tuple[Array, Array]], guess: float, away: Callable[[float], float]
+) -> Solved:
+    """The number of which something is made that was ``seen``: what it makes is taken to be straight about a guess,
+    and about the next, until that no longer changes the answer.
+
+    ``made``: what a number makes, and what each may be off by; ``away``: another number near a guess, for a slope.
+    """
+    for _ in range(ROUNDS):
+        (value, error), (other, _) = made(guess), made(away(guess))
+        slope = (other - value) / (away(guess) - guess)
+        low, high = (guess + (seen - value + side * error * np.sign(slope)) / slope for side in (-1, 1))
+        told = (slope != 0) & np.isfinite(error) & np.isfinite(seen)
+        found = agreed(
+            np.where(told, guess + (seen - value) / slope, np.nan),
+            np.where(told, low, -np.inf),
+            np.where(told, high, np.inf),
+        )
+        settled = abs(found.value - guess) <= 1e-3 * (found.high - found.low)
+        guess = max(found.value, 0.0)
+        if settled:
+            break
+    return found
 
 
 def agreed(estimates: Array, low: Array, high: Array) -> Solved:

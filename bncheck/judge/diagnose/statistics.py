@@ -49,13 +49,15 @@ def of_output(trials: Trials, actual: Tensor) -> OtherStatistics | None:
     """Which other statistics of its batch an output shows; None if it is not that of any."""
     case = trials.case
     semantics = case.requested
-    channels = case.channels
-    if semantics.mode != "training" or channels.values < LEAST_VALUES or actual.size > MOST_VALUES:
+    if semantics.mode != "training" or actual.size > MOST_VALUES:
         return None
     if not np.isfinite(np.asarray(actual, dtype=np.float64)).all():
         return None
     reference = trials.reference(semantics)
     x, applied = trials.x("output"), reference.output
+    channels = applied.channels
+    if channels.values < LEAST_VALUES:
+        return None
     with np.errstate(all="ignore"):
         fit = fitted(actual, x, applied).fit
         divisor = applied.divisor.hi / (1 + fit.slope)

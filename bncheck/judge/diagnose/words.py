@@ -32,12 +32,82 @@ _PARAMETERS = {
         "the variance is taken for a deviation and squared: the root of variance^2 + epsilon divides.",
     ),
 }
+_PARAMETERS |= {
+    ("mask", "ignored"): ("mask ignored", "the mask is ignored: all positions enter the statistics."),
+    ("mask", "zeros"): (
+        "zeros for what is masked",
+        "what the mask hides enters the statistics as zeros, and is counted; it should be left out.",
+    ),
+    ("virtual", None): (
+        "virtual batches ignored",
+        "virtual batches are ignored: one mean and one variance are those of the whole batch.",
+    ),
+    ("adjacent", True): (
+        "virtual batches of adjacent rows",
+        "a virtual batch is made of rows that follow each other; of G virtual batches each should have every G-th row.",
+    ),
+    ("mask", "inverted"): (
+        "mask inverted",
+        "the mask is taken the wrong way round: the positions that it hides, and no others, enter the statistics.",
+    ),
+}
 _UPDATES = {
     "none": "the moving statistics are as they were before: they were not updated.",
     "once": "the moving statistics were updated by this batch, in inference.",
     "twice": "the moving statistics were updated two times by the same batch.",
     "crossed": "the batch's variance entered the moving mean, and its mean the moving variance.",
     "exchanged": "each moving statistic is stored as the other.",
+}
+_GRADIENTS = {
+    ("backward", "constants"): (
+        "statistics constant",
+        "gradient_x is what inference gives: the statistics are treated as constants; in training they depend on x.",
+    ),
+    ("backward", "constant mean"): (
+        "mean constant",
+        "gradient_x treats the mean as a constant; in training it depends on x, as the variance does.",
+    ),
+    ("backward", "constant variance"): (
+        "variance constant",
+        "gradient_x treats the variance as a constant; in training it depends on x, as the mean does.",
+    ),
+    ("backward", "statistics"): (
+        "training formula",
+        "gradient_x is by training's formula, as if the statistics depended on x; in inference they are given.",
+    ),
+    ("normalized_by", "moving"): (
+        "moving statistics",
+        "gradients are those of the moving statistics, as in inference; those of the batch normalized the output.",
+    ),
+    ("normalized_by", "batch"): (
+        "batch statistics",
+        "gradients are those of the batch's own statistics, as in training; the moving ones normalized the output.",
+    ),
+    ("backward_slip", "count"): (
+        "no division by N",
+        "gradient_x lacks a division by N: sums over the batch are subtracted, not means.",
+    ),
+    ("backward_slip", "gamma"): ("gamma missing", "gradient_x lacks the factor gamma."),
+    ("backward_slip", "deviation"): (
+        "1/sqrt(variance + epsilon) missing",
+        "gradient_x lacks the factor 1/sqrt(variance + epsilon).",
+    ),
+    ("backward_slip", "deviation in gamma"): (
+        "1/sqrt(variance + epsilon) missing in gamma's",
+        "gradient_gamma lacks the factor 1/sqrt(variance + epsilon).",
+    ),
+    ("backward_slip", "mean in gamma"): (
+        "mean missing in gamma's",
+        "gradient_gamma is made of x, not of x - mean.",
+    ),
+    ("backward_slip", "averaged"): (
+        "averaged",
+        "gradient_gamma and gradient_beta are averages over the batch; they should be sums.",
+    ),
+    ("backward_slip", "exchanged"): (
+        "gradients exchanged",
+        "gradient_gamma and gradient_beta are returned for each other.",
+    ),
 }
 _MODES = {
     "moving": ("moving statistics", "the moving statistics normalize, as in inference; those of the batch should."),
@@ -82,6 +152,8 @@ def _cause(alteration: Alteration, explanation: Explanation, case: Case) -> Caus
         asked = "biased" if used == "unbiased" else "unbiased"
         kept = Channels(case.channels.shape, explanation.semantics.kept)
         values = case.channels.values if explanation.semantics.order else kept.values
+        if rows := explanation.semantics.virtual:
+            values = values * rows // kept.shape[0]
         message = _variance(kind, used, asked, values)
     elif kind == "momentum":
         asked, used = requested.momentum, "cumulative"
@@ -95,11 +167,13 @@ def _cause(alteration: Alteration, explanation: Explanation, case: Case) -> Caus
     elif kind == "moving-update":
         asked, used = requested.updates, changes["update"]
         message = _UPDATES[used]
+    elif kind == "gradient":
+        asked, (used, message) = "as the output", _GRADIENTS[alteration.changes[0]]
     elif kind == "precision":
         asked, used, message = _precision(changes["precision"], case)
     else:
         asked, (used, message) = "as given", _PARAMETERS[alteration.changes[0]]
-    sentence = message[:1].upper() + message[1:]
+    sentence = message if message.startswith("gradient_") else message[:1].upper() + message[1:]
     return Cause(kind=kind, requested=asked, effective=used, interval=interval, message=sentence)
 
 
