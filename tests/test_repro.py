@@ -101,11 +101,16 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
         *([listed] if size else []),
     )
     rate = st.floats(0, 0.99)
+    last = str([length - 1 for length in shape])
+    at = st.dictionaries(
+        st.sampled_from([str([0] * len(shape)), last]), st.floats(allow_nan=False) | st.just(math.nan), min_size=1
+    )
     nested = st.recursive(
         recipes,
         lambda inner: (
             st.fixed_dictionaries({"relu": inner})
             | st.fixed_dictionaries({"dropout": st.fixed_dictionaries({"rate": rate, "of": inner})})
+            | (st.fixed_dictionaries({"replace": st.fixed_dictionaries({"of": inner, "at": at})}) if size else inner)
         ),
         max_leaves=3,
     )
@@ -147,7 +152,7 @@ def test_a_script_makes_the_tensors_of_a_case_byte_for_byte(
     folder = tmp_path_factory.mktemp("case")
     values = data["input"]["values"]
     while isinstance(values, dict) and "file" not in values:
-        values = values.get("relu") or values.get("dropout", {}).get("of")
+        values = values.get("relu") or (values.get("dropout") or values.get("replace") or {}).get("of")
     if isinstance(values, dict):
         dtype, shape = values["file"]
         array = (np.random.default_rng(1).normal(size=shape) * 100).astype(dtype)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bncheck.cli.paths import exit_with
+from bncheck.cli.runners import spellings_from
 
 if TYPE_CHECKING:
     from bncheck.case.load import LoadedCase
@@ -31,7 +32,7 @@ class NotRun(click.ClickException):
 
 @click.command("repro")
 @click.argument("identity", metavar="CASE")
-@click.argument("spelling", metavar="RUNNER")
+@click.argument("spelling", metavar="RUNNER", shell_complete=spellings_from)
 @click.option(
     "--cases",
     "roots",
@@ -59,6 +60,7 @@ def command(identity: str, spelling: str, roots: tuple[Path, ...], device: str) 
 
     from bncheck.case import inputs
     from bncheck.documented.reading import Unsupported
+    from bncheck.repro.relation import is_written_out
     from bncheck.repro.script import script
     from bncheck.repro.seen import Seen
     from bncheck.running.runners import BadRunner, select
@@ -77,6 +79,11 @@ def command(identity: str, spelling: str, roots: tuple[Path, ...], device: str) 
         raise click.UsageError(f"{runner.spelling} cannot be asked {loaded.id}: {result.reason}")
     where = f"NumPy {np.__version__}, Python {platform.python_version()}, {platform.platform()}{gpu}"
     made = inputs.make(loaded.case, loaded.file.parent)
+    if loaded.case.relation is not None and not is_written_out(made):
+        raise click.UsageError(
+            f"a script of a relation has the tensors of both calls written out, and those of {loaded.id} are too "
+            "large; make the case smaller"
+        )
     click.echo(script(Seen(loaded, runner, reading, result, version, where), made), nl=False)
 
 

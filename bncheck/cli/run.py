@@ -16,6 +16,7 @@ from bncheck.case.corpus import corpus
 from bncheck.cli.expectations import books_or_exit, bring_up_to_date, expectations, update
 from bncheck.cli.paths import load_or_exit, matched, matching, max_elements
 from bncheck.cli.reports import Chosen, check, every, replaceable, reports, write
+from bncheck.cli.runners import spellings_from
 from bncheck.cli.settings import WithSettings, paths, wrong
 from bncheck.settings import DEVICE_CHOICES, size
 
@@ -50,6 +51,7 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # not subscriptable befo
     "spellings",
     multiple=True,
     metavar="RUNNER",
+    shell_complete=spellings_from,
     help="A runner by name, a pattern such as 'torch*', or one's own as LABEL=FILE.py:FUNCTION. Repeatable; without "
     "it, every implementation that is installed. A runner that is named must run.",
 )
@@ -115,6 +117,7 @@ def command(
       bncheck run cases/ -k 'epsilon and not training' --all
       bncheck run cases/ --update-expectations
       bncheck run --runner '*' --runner mine=kernels/bn.py:batch_norm --report table --report json=results.json
+      bncheck run cases/ --report table --report github --report junit=junit.xml
     """
     from bncheck.running import engine
     from bncheck.running.beginning import begin

@@ -3,7 +3,7 @@
 A module here and one of the same name in ``bncheck.worker.runners`` make a runner. It says in which worker it runs
 (``FAMILY``), which distributions it needs (``NEEDS``), which extra installs them (``EXTRA``), and in
 ``documented(call)`` how it reads a case on one device, with the versions installed: a `Reading`, or `Unsupported` with
-the reason.
+the reason. ``VARIANTS`` names other ways to call it; those in ``APART`` have a worker of their own.
 """
 
 from __future__ import annotations
@@ -54,6 +54,12 @@ def variants(name: str) -> Mapping[str, str]:
     """The variants of a built-in runner: what each of them does, in a few words."""
     found: Mapping[str, str] = getattr(of(name), "VARIANTS", {})
     return found
+
+
+def apart(spelling: str) -> bool:
+    """Whether a runner is a variant that has a worker of its own, as what takes long or sets up its process has."""
+    name, _, variant = spelling.partition(":")
+    return variant in getattr(of(name), "APART", ()) if variant else False
 
 
 @cache

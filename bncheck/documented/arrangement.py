@@ -34,6 +34,11 @@ def _reduced(case: Case) -> list[tuple[int, ...]]:
     return [(axis,) for axis in range(len(case.input.shape)) if axis not in case.channels.kept]
 
 
+def placeless(case: Case) -> bool:
+    """Whether an axis of length 0 comes behind the channel where that is second: there is nothing to convolve."""
+    return any(case.input.shape[axis] == 0 for (axis,) in _reduced(case)[1:])
+
+
 def channel_last(case: Case, *, least: int = 2, most: int | None = None) -> Arrangement:
     """The kept axes merged into the last one, in a rank from ``least`` to ``most``; what is too many is merged too."""
     before = _reduced(case)
@@ -44,11 +49,12 @@ def channel_last(case: Case, *, least: int = 2, most: int | None = None) -> Arra
     return Arrangement(groups, len(groups) - 1, _note(case, groups))
 
 
-def channel_second(case: Case, *, most: int) -> Arrangement:
-    """The kept axes merged into axis 1, behind the first of the others, in a rank up to ``most``."""
+def channel_second(case: Case, *, most: int, least: int = 2) -> Arrangement:
+    """The kept axes merged into axis 1, behind the first of the others, in a rank from ``least`` to ``most``."""
     others = _reduced(case) or [()]
     first, rest = others[0], others[1:]
     if len(rest) > most - 2:
         rest = [tuple(a for (a,) in rest)]
+    rest += [()] * (least - 2 - len(rest))
     groups = (first, case.channels.kept, *rest)
     return Arrangement(groups, 1, _note(case, groups))

@@ -1,7 +1,7 @@
 """Flax's functional module: any axes; epsilon 1e-5, momentum 0.99, a mode that must be said, biased variances.
 
-Statistics are float32 at least ("Statistics are always at least float32 for stability"), and so is the arithmetic;
-parameters and output have the dtypes that the module is given, here x's.
+Statistics are float32 at least ("Statistics are always at least float32 for stability"), and so is the arithmetic; so
+are parameters, by default; the output has the dtype that the module is given, here x's.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ FAST = Source(
     "flax.linen.BatchNorm, use_fast_variance",
     "https://github.com/google/flax/blob/v0.12.8/flax/linen/normalization.py#L304-L305",
 )
+ADDED = Source(
+    "flax.linen.BatchNorm, x.astype",
+    "https://github.com/google/flax/blob/v0.12.8/flax/linen/normalization.py#L112-L116",
+)
 
 EPSILON = 1e-5
 MOMENTUM = 0.99
@@ -37,13 +41,22 @@ def documented(call: Call) -> Reading | Unsupported:
     dtype, notes = statistics(call)
     facts = defaults(case, MODULE, epsilon=EPSILON, momentum=MOMENTUM)
     formula = None if call.variant == "slow-variance" else squares(FAST)
-    return reading(case, *facts, formula, parameters_dtype=dtype, notes=notes)
+    added = gradients_added(call, case.mode == "training", ADDED)
+    return reading(case, *facts, formula, added, parameters_dtype=dtype, notes=notes, takes=("mask",))
 
 
 def statistics(call: Call) -> tuple[str, tuple[str, ...]]:
     """The dtype of the statistics, and a note if that is not x's."""
-    dtype = call.case.input.dtype
-    return (dtype, ()) if dtype in ("float32", "float64") else ("float32", ("statistics in float32",))
+    dtype = call.case.parameters_dtype
+    return (dtype, ()) if dtype in ("float32", "float64") else ("float32", ("parameters in float32",))
+
+
+def gradients_added(call: Call, training: bool, source: Source) -> Fact | None:
+    """What a 16-bit x's gradient is made of in training, where that is looked at."""
+    if not (training and call.case.gradients and call.case.input.dtype in ("float16", "bfloat16")):
+        return None
+    words = "statistics are of x cast to float32: that part of x's gradient is rounded to 16 bits before it is added"
+    return Fact("precision", "narrow", words, source)
 
 
 def squares(source: Source) -> Fact:

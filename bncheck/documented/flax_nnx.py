@@ -7,8 +7,18 @@ inference is then in 16 bits. What a training batch is normalized by stays float
 from __future__ import annotations
 
 from bncheck.documented.arrangement import channel_last
-from bncheck.documented.flax_linen import EPSILON, MOMENTUM, squares, statistics
-from bncheck.documented.reading import Call, Fact, Reading, Source, Unsupported, defaults, reading, single_axis
+from bncheck.documented.flax_linen import EPSILON, MOMENTUM, gradients_added, squares, statistics
+from bncheck.documented.reading import (
+    Call,
+    Fact,
+    Reading,
+    Source,
+    Unsupported,
+    defaults,
+    mixed,
+    reading,
+    single_axis,
+)
 
 FAMILY = "jax"
 NEEDS = ("jax", "flax")
@@ -26,6 +36,9 @@ FAST = Source(
     "flax.nnx.BatchNorm, use_fast_variance",
     "https://github.com/google/flax/blob/v0.12.8/flax/nnx/nn/normalization.py#L275-L276",
 )
+ADDED = Source(
+    "flax.nnx.BatchNorm, x.astype", "https://github.com/google/flax/blob/v0.12.8/flax/nnx/nn/normalization.py#L97-L98"
+)
 
 
 def documented(call: Call) -> Reading | Unsupported:
@@ -35,13 +48,22 @@ def documented(call: Call) -> Reading | Unsupported:
     dtype, stored = statistics(call)
     left = defaults(case, MODULE, epsilon=EPSILON, momentum=MOMENTUM, mode="training")
     facts: tuple[Fact, ...] = (*left, squares(FAST))
-    if dtype != case.input.dtype and not call.before("flax", 0, 12, 1) and _infers(call):
-        words = "in inference the moving statistics are promoted to x's dtype"
-        facts = (*facts, Fact("precision", "narrow", words, PROMOTED))
+    if case.input.dtype in ("float16", "bfloat16") and not call.before("flax", 0, 12, 1):
+        if mixed(case):
+            words = "scale and bias, and in inference the moving statistics, are promoted to x's dtype"
+            facts = (*facts, Fact("precision", "narrow", words, PROMOTED))
+        elif _infers(call):
+            words = "in inference the moving statistics are promoted to x's dtype"
+            facts = (*facts, Fact("precision", "narrow", words, PROMOTED))
+    added = gradients_added(call, case.mode != "inference", ADDED)
+    if added is not None and not any(fact.field == "precision" for fact in facts):
+        facts = (*facts, added)
     axis, notes = single_axis(case)
-    if axis is None:
-        return reading(case, *facts, arrangement=channel_last(case), parameters_dtype=dtype, notes=stored)
-    return reading(case, *facts, axis=axis, parameters_dtype=dtype, notes=(*notes, *stored))
+    arrangement = channel_last(case) if axis is None else None
+    notes = stored if axis is None else (*notes, *stored)
+    return reading(
+        case, *facts, axis=axis, arrangement=arrangement, parameters_dtype=dtype, notes=notes, takes=("mask",)
+    )
 
 
 def _infers(call: Call) -> bool:

@@ -7,7 +7,7 @@ the counter is so high that there is nothing left to correct. Then the update is
 
 from __future__ import annotations
 
-from bncheck.documented.reading import Call, Fact, Reading, Source, Unsupported, defaults, reading
+from bncheck.documented.reading import Call, Fact, Reading, Source, Unsupported, defaults, mixed, reading
 
 FAMILY = "jax"
 NEEDS = ("jax", "dm-haiku")
@@ -32,6 +32,8 @@ def documented(call: Call) -> Reading | Unsupported:
         return Unsupported("decay_rate is a number; the module keeps no cumulative average")
     if case.momentum == 1:
         return Unsupported("decay_rate is below 1")
+    if mixed(case):
+        return Unsupported("scale, offset and averages are created in x's dtype")
     precision = None
     if case.input.dtype in ("float16", "bfloat16"):
         precision = Fact("precision", "narrow", "statistics, scale and averages have x's dtype", CODE)

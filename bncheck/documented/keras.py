@@ -17,12 +17,19 @@ VARIANTS = {
     "graph": "inside tf.function",
     "xla": "compiled, tf.function(jit_compile=True)",
     "predict": "a functional model of unknown sides, model.predict",
+    "synchronized": "synchronized=True on two replicas, the batch split into one row and the rest",
     "mixed-float16": "the dtype policy mixed_float16",
     "mixed-bfloat16": "the dtype policy mixed_bfloat16",
 }
+APART = ("synchronized",)
+"""It has a worker of its own: the CPU is split in two before TensorFlow starts."""
 
 LAYER = Source(
     "keras.layers.BatchNormalization", "https://keras.io/api/layers/normalization_layers/batch_normalization/"
+)
+SYNCHRONIZED = Source(
+    "Keras on TensorFlow, _compute_moments_sync",
+    "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/backend/tensorflow/nn.py#L1515-L1544",
 )
 
 
@@ -37,10 +44,21 @@ def layer(call: Call, *facts: Fact) -> Reading | Unsupported:
         return Unsupported("momentum is a number; the layer keeps no cumulative average")
     axis, notes = single_axis(case)
     adapted = axis is None or len(case.input.shape) < 2
-    parameters_dtype = case.input.dtype
+    if case.mask is not None:  # it has all axes of x but the last
+        adapted = adapted or case.channels.kept != (len(case.input.shape) - 1,)
+    parameters_dtype: str = case.parameters_dtype
     if call.variant == "predict":
         if case.mode == "training":
             return Unsupported("predict is inference")
+        adapted = adapted or case.channels.kept == (0,)  # the first axis is that of the batch
+    elif call.variant == "synchronized":
+        if call.device == "gpu":
+            return Unsupported("the two replicas are on a CPU")
+        if case.mask is not None:
+            return Unsupported("the replicas are given no mask")
+        if case.requested.mode != "training":
+            return Unsupported("in inference nothing is synchronized")
+        facts = (*facts, Fact("batch_formula", "squares", "var = E(x^2) - E(x)^2, says a comment", SYNCHRONIZED))
         adapted = adapted or case.channels.kept == (0,)  # the first axis is that of the batch
     elif call.variant in ("mixed-float16", "mixed-bfloat16"):
         dtype = call.variant.partition("-")[2]
@@ -49,7 +67,7 @@ def layer(call: Call, *facts: Fact) -> Reading | Unsupported:
         parameters_dtype = "float32"
     if adapted:
         notes = ()
-    if parameters_dtype != case.input.dtype:
+    if parameters_dtype != case.parameters_dtype:
         notes = (*notes, "parameters in float32")
     return reading(
         case,
@@ -59,4 +77,6 @@ def layer(call: Call, *facts: Fact) -> Reading | Unsupported:
         arrangement=channel_last(case) if adapted else None,
         parameters_dtype=parameters_dtype,
         notes=notes,
+        takes=("trainable", "mask"),
+        gradients=call.variant not in ("predict", "synchronized"),
     )

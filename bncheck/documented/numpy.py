@@ -12,4 +12,4 @@ EXTRA = None
 def documented(call: Call) -> Reading | Unsupported:
     if left := without_default(call.case):
         return Unsupported(f"a formula has no default {' or '.join(left)}")
-    return reading(call.case)
+    return reading(call.case, takes=("mask",))

@@ -11,7 +11,7 @@ import numpy as np
 
 from bncheck.case.model import Case
 from bncheck.documented.arrangement import Arrangement, channel_second
-from bncheck.documented.reading import Call, Fact, Reading, Source, Unsupported, defaults, reading
+from bncheck.documented.reading import Call, Fact, Reading, Source, Unsupported, defaults, mixed, reading
 
 FAMILY = "onnx"
 NEEDS = ("onnx",)
@@ -36,7 +36,7 @@ MOMENTUM = 0.9
 
 def documented(call: Call) -> Reading | Unsupported:
     narrow = None
-    if call.case.input.dtype in SHORT and call.variant != "mixed":
+    if call.case.input.dtype in SHORT and call.variant != "mixed" and not mixed(call.case):
         narrow = Fact("precision", "narrow", "it computes with NumPy in the dtype of x", EVALUATOR)
     return operator(call, narrow)
 
@@ -50,9 +50,11 @@ def operator(call: Call, *facts: Fact | None) -> Reading | Unsupported:
         return Unsupported("opset 9 takes float16, float and double; bfloat16 came with opset 14")
     if call.variant == "mixed" and case.input.dtype not in SHORT:
         return Unsupported("mixed is a 16-bit tensor with parameters in float32")
+    if mixed(case) and call.variant in ("opset-9", "opset-14"):
+        return Unsupported("scale and B have the type of X; a type of their own came with opset 15")
     if case.mode == "training" and case.channels.values == 0:
         return Unsupported(f"the mean of no values is undefined ({MEAN.link})")
-    notes: tuple[str, ...] = ("parameters in float32",) if call.variant == "mixed" else ()
+    notes: tuple[str, ...] = ("parameters in float32",) if call.variant == "mixed" and not mixed(case) else ()
     if not case.scale:
         notes += ("scale of ones",)
     if not case.center:
@@ -62,17 +64,18 @@ def operator(call: Call, *facts: Fact | None) -> Reading | Unsupported:
         *defaults(case, OPERATOR, epsilon=EPSILON, momentum=MOMENTUM, mode="inference"),
         *_attributes(call),
         *facts,
-        arrangement=_arrangement(case),
+        arrangement=_arrangement(case, least=3 if call.variant == "folded" else 1),
         parameters_dtype="float32" if call.variant == "mixed" else None,
         notes=notes,
+        gradients=False,
     )
 
 
-def _arrangement(case: Case) -> Arrangement | None:
+def _arrangement(case: Case, least: int) -> Arrangement | None:
     kept, rank = case.channels.kept, len(case.input.shape)
-    if rank == 1 and not kept:
+    if rank == 1 and not kept and least == 1:
         return Arrangement(((0,),), 0, f"{case.input.layout}, for which the operator assumes one channel")
-    return None if kept == (1,) else channel_second(case, most=rank + 1)
+    return None if kept == (1,) and rank >= least else channel_second(case, most=rank + 1, least=least)
 
 
 def _attributes(call: Call) -> tuple[Fact, ...]:

@@ -6,13 +6,16 @@ says f32. It has no arithmetic in float64.
 
 from __future__ import annotations
 
-from bncheck.documented.arrangement import channel_second
-from bncheck.documented.reading import Call, Fact, Reading, Refusal, Source, Unsupported, reading
+from bncheck.documented.arrangement import channel_second, placeless
+from bncheck.documented.reading import Call, Fact, Reading, Refusal, Source, Unsupported, mixed, reading
 
 FAMILY = "openvino"
 NEEDS = ("openvino",)
 EXTRA = "openvino"
-VARIANTS = {"f32": "with the inference precision hint f32"}
+VARIANTS = {
+    "f32": "with the inference precision hint f32",
+    "folded": "behind a convolution, here an identity, into which the compiler folds it; with the hint f32",
+}
 
 OPERATION = Source(
     "OpenVINO BatchNormInference",
@@ -33,15 +36,25 @@ def documented(call: Call) -> Reading | Unsupported:
         return Unsupported(f"the operation has no training ({OPERATION.link})")
     if case.epsilon == "default":
         return Unsupported("epsilon must be given; there is no default")
+    if mixed(case):
+        return Unsupported(f"x and all parameters have one element type ({OPERATION.link})")
+    if call.variant == "folded":
+        if case.input.dtype in ("float16", "bfloat16"):
+            return Unsupported(f"a convolution of 16 bits is computed in whatever the processor has ({CPU.link})")
+        if placeless(case):
+            return Unsupported("there is nothing to convolve")
+    rank, least = len(case.input.shape), 3 if call.variant == "folded" else 2
+    takes = case.channels.kept == (1,) and rank >= least
     notes: tuple[str, ...] = () if case.scale else ("gamma of ones",)
     if not case.center:
         notes += ("beta of zeros",)
     return reading(
         case,
         precision(call),
-        arrangement=None if case.channels.kept == (1,) else channel_second(case, most=len(case.input.shape) + 1),
+        arrangement=None if takes else channel_second(case, most=rank + 1, least=least),
         refusal=None if all(case.channels.statistic_shape) else EMPTY,
         notes=notes,
+        gradients=False,
     )
 
 
@@ -50,6 +63,6 @@ def precision(call: Call) -> Fact | None:
     dtype = call.case.input.dtype
     if dtype == "float64":
         return Fact("precision", "float32", "the CPU's primitives compute in f32", CPU)
-    if dtype != "float32" and call.variant != "f32":
+    if dtype != "float32" and call.variant is None:
         return Fact("precision", "narrow", "the CPU computes in 16 bits where it can", CPU)
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,11 +20,22 @@ KINDS: Mapping[str, CauseKind] = {
     "batch_variance": "batch-variance",
     "moving_variance": "moving-variance",
     "batch_formula": "cancellation",
+    "mask": "parameters",
     "precision": "precision",
     "placement": "epsilon-placement",
     "update": "moving-update",
+    "backward": "gradient",
+    "backward_slip": "gradient",
 }
 """The kind of cause that a difference in each field of `Semantics` is."""
+
+
+SWITCHES: Mapping[str, tuple[Any, str]] = {
+    "trainable": (True, "it has no switch that freezes it"),
+    "mask": (None, "it takes no mask"),
+    "virtual_batch_size": (None, "it has no virtual batches"),
+}
+"""What only some implementations can be asked: the case's key, its value where it is not asked, the reason if not."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +127,17 @@ def reading(
     parameters_dtype: str | None = None,
     refusal: Refusal | None = None,
     notes: tuple[str, ...] = (),
+    takes: Collection[str] = (),
+    gradients: bool = True,
 ) -> Reading | Unsupported:
-    """A reading of those facts that differ from what is requested; unsupported if the case forbids what it needs."""
+    """A reading of those facts that differ from what is requested; unsupported if the case forbids what it needs, or
+    has a switch that is not among those that the implementation ``takes``, or asks nothing but ``gradients`` of one
+    that has none."""
+    for switch, (absent, reason) in SWITCHES.items():
+        if getattr(case, switch) != absent and switch not in takes:
+            return Unsupported(reason)
+    if not gradients and all(name.startswith("gradient") for name in case.checked):
+        return Unsupported("it has no gradients, and nothing else is checked")
     requested = case.requested
     differing = tuple(f for f in facts if f is not None and f.value != getattr(requested, f.field))
     done = (*((arrangement.note,) if arrangement else ()), *notes)
@@ -125,7 +145,7 @@ def reading(
         return Unsupported(f"it would need adapting ({arrangement.note}), and the case says `adapt: false`")
     return Reading(
         axis=arrangement.axis if arrangement else case.axis if axis is None else axis,
-        parameters_dtype=parameters_dtype or case.input.dtype,
+        parameters_dtype=parameters_dtype or case.parameters_dtype,
         facts=differing,
         arrangement=arrangement,
         refusal=refusal,
@@ -146,6 +166,11 @@ def without_default(case: Case) -> list[str]:
     """What a case leaves to the implementation and the call needs, for implementations that have no defaults."""
     left = [name for name in ("epsilon", "momentum", "mode") if getattr(case, name) == "default"]
     return [name for name in left if name != "momentum" or case.requested.mode == "training"]
+
+
+def mixed(case: Case) -> bool:
+    """Whether the parameters are float32 beside a 16-bit x."""
+    return case.parameters_dtype != case.input.dtype
 
 
 def single_axis(case: Case) -> tuple[int | None, tuple[str, ...]]:

@@ -44,7 +44,7 @@ def documented(call: Call) -> Reading | Unsupported:
         return Unsupported("exponential_avg_factor is a number; the operation keeps no cumulative average")
     rank = len(case.input.shape)
     takes = rank in (4, 5) and case.channels.kept in ((1,), (rank - 1,))
-    notes: tuple[str, ...] = ("parameters in float32",) if case.input.dtype != "float32" else ()
+    notes: tuple[str, ...] = ("parameters in float32",) if case.parameters_dtype != "float32" else ()
     if not case.scale:
         notes += ("scale of ones",)
     if not case.center:

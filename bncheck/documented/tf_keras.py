@@ -1,13 +1,14 @@
 """The legacy Keras layer: fused or not, by rank, axis and dtype, and with that another moving variance.
 
 Its parameters are float32 for 16-bit inputs ("Raise parameters of fp16 batch norm to fp32"), and so is the arithmetic
-on both paths. ``fused`` and ``virtual_batch_size`` are left as they are by default: the layer chooses its path.
+on both paths. ``fused`` is left as it is by default, and the layer chooses its path; with ``virtual_batch_size``, which
+it passes on to the class that it is of, it is never the fused one.
 """
 
 from __future__ import annotations
 
 from bncheck.documented.arrangement import channel_last
-from bncheck.documented.reading import Call, Reading, Source, Unsupported, defaults, reading
+from bncheck.documented.reading import Call, Fact, Reading, Source, Unsupported, defaults, reading
 from bncheck.documented.tf_fused import KERNEL, fused
 
 FAMILY = "tensorflow"
@@ -25,24 +26,34 @@ def documented(call: Call) -> Reading | Unsupported:
     return legacy(call, LAYER)
 
 
-def legacy(call: Call, source: Source) -> Reading | Unsupported:
+def legacy(
+    call: Call, source: Source, takes: tuple[str, ...] = ("trainable", "mask", "virtual_batch_size")
+) -> Reading | Unsupported:
     """What the layer documents, which `tf.compat.v1.layers` is a shell around."""
     case = call.case
     if case.momentum == "cumulative":
         return Unsupported("momentum is a number; the layer keeps no cumulative average")
     dtype = "float64" if case.input.dtype == "float64" else "float32"
-    notes = () if dtype == case.input.dtype or case.input.dtype == "float32" else ("parameters in float32",)
+    notes = () if dtype == case.parameters_dtype else ("parameters in float32",)
     rank, kept = len(case.input.shape), case.channels.kept
-    arrangement = channel_last(case) if not kept or rank < 2 else None
+    adapted = not kept or rank < 2
+    if case.mask is not None:  # it has all axes of x but the last
+        adapted = adapted or kept != (rank - 1,)
+    arrangement = channel_last(case) if adapted else None
     if arrangement is not None:
         rank, kept = len(arrangement.groups), (arrangement.axis,)
+    fused_path = is_fused(rank, kept, case.input.dtype) and case.virtual_batch_size is None
     return reading(
         case,
         *defaults(case, source, epsilon=1e-3, momentum=0.99, mode="inference"),
-        *(fused(call, FUSED) if is_fused(rank, kept, case.input.dtype) else ()),
+        *(fused(call, FUSED) if fused_path else ()),
+        Fact("mask", "ignored", "the fused path warns that it ignores a mask", LAYER)
+        if fused_path and case.mask is not None
+        else None,
         arrangement=arrangement,
         parameters_dtype=dtype,
         notes=notes,
+        takes=takes,
     )
 
 

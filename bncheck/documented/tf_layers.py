@@ -18,11 +18,23 @@ FUNCTION = Source(
     "https://www.tensorflow.org/api_docs/python/tf/compat/v1/layers/batch_normalization",
 )
 
+UPDATES = Source(
+    "tf_keras, Layer.updates",
+    "https://github.com/keras-team/tf-keras/blob/v2.21.0/tf_keras/engine/base_layer_v1.py#L1005-L1006",
+)
+
 
 def documented(call: Call) -> Reading | Unsupported:
-    read = legacy(call, FUNCTION)
-    if call.variant == "no-updates" and call.case.mode == "training" and isinstance(read, Reading):
-        words = "moving_mean and moving_variance need to be updated: UPDATE_OPS must be run alongside"
-        kept = tuple(fact for fact in read.facts if fact.field != "moving_variance")  # which nothing enters
-        return replace(read, facts=(*kept, Fact("update", "none", words, FUNCTION)))
-    return read
+    read = legacy(call, FUNCTION, ("trainable", "virtual_batch_size"))
+    frozen = not call.case.trainable
+    if call.case.mode != "training" or isinstance(read, Unsupported) or not (frozen or call.variant == "no-updates"):
+        return read
+    kept = tuple(fact for fact in read.facts if fact.field != "moving_variance")  # which nothing enters
+    if frozen:
+        words = "training says what normalizes, whether or not trainable adds variables to the collection"
+        none = "a layer that is not trainable has no updates to run"
+        return replace(
+            read, facts=(*kept, Fact("mode", "training", words, FUNCTION), Fact("update", "none", none, UPDATES))
+        )
+    words = "moving_mean and moving_variance need to be updated: UPDATE_OPS must be run alongside"
+    return replace(read, facts=(*kept, Fact("update", "none", words, FUNCTION)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bncheck.documented.reading import Call, Fact, Reading, Source, Unsupported, reading, without_default
+from bncheck.documented.reading import Call, Fact, Reading, Source, Unsupported, mixed, reading, without_default
 
 FAMILY = "tensorflow"
 NEEDS = ("tensorflow",)
@@ -20,11 +20,16 @@ def documented(call: Call) -> Reading | Unsupported:
         return Unsupported("tf.train.ExponentialMovingAverage takes a decay; it keeps no cumulative average")
     if left:
         return Unsupported(f"{' and '.join(left)} must be given; there is no default")
+    if mixed(case) and case.requested.mode == "training":
+        return Unsupported("tf.nn.moments answers in x's dtype; there are no float32 statistics of a 16-bit batch")
     precision = None
     if case.input.dtype in ("float16", "bfloat16"):
-        words, source = "scale and shift have the dtype of the statistics, here x's", NORMALIZATION
+        words, source = "scale and shift are cast to x's dtype", NORMALIZATION
         if case.requested.mode == "training":
             inside = "are computed in float32 and cast to" if case.input.dtype == "float16" else "have"
             words, source = f"the statistics {inside} x's dtype", MOMENTS
-        precision = Fact("precision", "narrow", words, source)
+        value = "narrow"
+        if case.gradients and case.input.dtype == "float16":
+            value, words = "narrow sums", f"{words}; what is differentiated is summed in it"
+        precision = Fact("precision", value, words, source)
     return reading(case, precision)

@@ -12,8 +12,8 @@ import os
 import shutil
 import sys
 
-from bncheck.documented.arrangement import channel_second
-from bncheck.documented.reading import Call, Fact, Reading, Refusal, Source, Unsupported, defaults, reading
+from bncheck.documented.arrangement import channel_second, placeless
+from bncheck.documented.reading import Call, Fact, Reading, Refusal, Source, Unsupported, defaults, mixed, reading
 
 FAMILY = "torch"
 NEEDS = ("torch",)
@@ -24,12 +24,19 @@ VARIANTS = {
     "channels-last": "channels-last memory",
     "compile": "torch.compile, for the very shape",
     "export": "torch.export, decomposed into core operators",
+    "folded": "folded into the convolution or linear layer before it, here an identity; inference only",
     "mixed": "a 16-bit tensor, float32 parameters",
     "view": "a view: transposed, with gaps and an offset",
 }
 
+APART = ("compile",)
+
 FILES = "https://github.com/pytorch/pytorch/blob"
 MODULE = Source("torch.nn.BatchNorm2d", "https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html")
+FROZEN = Source(
+    "PyTorch's notes on evaluation mode",
+    "https://docs.pytorch.org/docs/stable/notes/autograd.html#evaluation-mode-nn-module-eval",
+)
 FUNCTIONAL = Source(
     "torch.nn.functional.batch_norm",
     "https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.batch_norm.html",
@@ -37,6 +44,7 @@ FUNCTIONAL = Source(
 CHECKS = Source("torch.nn.functional.batch_norm", f"{FILES}/v2.13.0/torch/nn/functional.py#L2887-L2896")
 CHECKS_OF_2_10 = Source("torch.nn.functional.batch_norm", f"{FILES}/v2.10.0/torch/nn/functional.py#L2840-L2844")
 KERNEL = Source("PyTorch's CPU kernel", f"{FILES}/v2.13.0/aten/src/ATen/native/Normalization.cpp")
+FUSION = Source("torch.nn.utils.fusion", f"{FILES}/v2.13.0/torch/nn/utils/fusion.py#L58-L108")
 OPERATION = Source("torch.batch_norm", KERNEL.link)
 DECOMPOSITION = Source("torch.compile's batch norm", f"{FILES}/v2.13.0/torch/_decomp/decompositions.py#L2077-L2159")
 HALF = Source("pytorch#102070, in PyTorch 2.2", "https://github.com/pytorch/pytorch/pull/102070")
@@ -47,10 +55,12 @@ def documented(call: Call) -> Reading | Unsupported:
     notes: tuple[str, ...] = ()
     if case.center != case.scale:  # `affine` switches both
         notes = ("weight of ones",) if case.center else ("bias of zeros",)
-    return batch_norm(call, MODULE, mode="training", notes=notes)
+    return batch_norm(call, MODULE, mode="training", notes=notes, takes=("trainable",))
 
 
-def batch_norm(call: Call, source: Source, *, mode: str, notes: tuple[str, ...] = ()) -> Reading | Unsupported:
+def batch_norm(
+    call: Call, source: Source, *, mode: str, notes: tuple[str, ...] = (), takes: tuple[str, ...] = ()
+) -> Reading | Unsupported:
     """What the module and the function under it share; they differ in the default mode."""
     case = call.case
     kept, rank = case.channels.kept, len(case.input.shape)
@@ -60,28 +70,36 @@ def batch_norm(call: Call, source: Source, *, mode: str, notes: tuple[str, ...] 
     if reason is not None:
         return Unsupported(reason)
     narrow = case.input.dtype in ("float16", "bfloat16")
-    widened = narrow and call.variant in ("mixed", "autocast")
+    float32 = mixed(case)
+    widened = narrow and (float32 or call.variant in ("mixed", "autocast"))
     facts: tuple[Fact, ...] = (
         *defaults(case, source, epsilon=1e-5, momentum=0.9, mode=mode),
         Fact("moving_variance", "unbiased", "running_var takes the unbiased variance, N/(N-1)", MODULE),
     )
     if training and case.channels.values == 0:
         facts = (*facts, Fact("update", "none", "an empty batch leaves the running statistics alone", OPERATION))
+    if not case.trainable and case.mode == "training":
+        words = "requires_grad_(False) freezes the parameters; statistics are the batch's until eval()"
+        facts = (*facts, Fact("mode", "training", words, FROZEN))
     compiled = call.variant == "compile"
     if compiled and training and case.momentum == "cumulative":
         compiled, notes = False, (*notes, "the count of batches breaks the graph: not compiled")
-    if compiled:
+    if compiled and not (training and narrow and case.gradients):
         facts = (*facts, Fact("precision", "wide", "statistics of 16-bit tensors are float32 inside", DECOMPOSITION))
+    elif call.variant == "folded" and narrow:
+        facts = (*facts, Fact("precision", "narrow", "weight and bias are folded in the layer's dtype", FUSION))
     elif training and narrow and not widened and call.device == "cpu":
         words = "in training on a CPU the saved mean and deviation have the parameters' dtype"
-        facts = (*facts, Fact("precision", "narrow", words, KERNEL))
+        facts = (*facts, Fact("precision", "narrow", words, DECOMPOSITION if compiled else KERNEL))
     return reading(
         case,
         *facts,
         arrangement=arrangement,
         parameters_dtype="float32" if widened else None,
         refusal=_refusal(call, training, compiled),
-        notes=(*notes, "parameters in float32") if widened else notes,
+        notes=(*notes, "parameters in float32") if widened and not float32 else notes,
+        takes=takes,
+        gradients=not (call.variant == "export" and training),  # autograd does not go through what it writes in place
     )
 
 
@@ -92,6 +110,10 @@ def _impossible(call: Call, training: bool, rank: int) -> str | None:
         return "channels-last memory is for four axes or five"
     if call.variant == "mixed" and case.input.dtype not in ("float16", "bfloat16"):
         return "float32 parameters are mixed with 16-bit tensors only"
+    if call.variant == "folded" and training:
+        return f"what trains is not folded ({FUSION.link})"
+    if call.variant == "folded" and placeless(case):
+        return "there is nothing to convolve"
     if call.variant == "export" and training and case.momentum == "cumulative":
         return "torch.export takes no momentum that depends on a count of batches"
     if call.variant == "compile" and call.device == "cpu":

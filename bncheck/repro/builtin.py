@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +18,12 @@ from bncheck.documented.arrangement import Arrangement
 from bncheck.documented.reading import Reading
 from bncheck.repro.call import Written, filled_in
 from bncheck.repro.source import segment
-from bncheck.worker.call import Arranged, Call
+from bncheck.worker.call import TENSORS, Arranged, Call
 
 _RUNNERS = Path(worker.__file__).parent / "runners"
+
+_SET = r'os\.environ\[("\w+")\] = ("\w+")'
+"""A variable of the environment that is set to a word, by which a shared module may decide."""
 
 
 def written(
@@ -28,14 +32,18 @@ def written(
     """The call of the runner ``name`` on ``x`` or ``batches``, of which the tensors ``returned`` are wanted."""
     source = _source(name.replace("-", "_"))
     described = reading.arrangement.described(case) if reading.arrangement else None
-    tensors = {**{f"x{i}": batch for i, batch in enumerate(inputs.batches)}, **inputs.parameters}
-    filled = filled_in(_where_run_is(source), Call(arguments, tensors, Arranged(described)))
+    environment = _environment(source)
+    call = Call(arguments, inputs.named, Arranged(described))
+    text = _where_run_is(source)
+    for variable, word in re.findall(_SET, "\n".join(environment)):
+        text = text.replace(f"os.environ[{variable}] ==", f"{word} ==")
+    filled = filled_in(text, call)
     axes = _Axes.of(case, reading.arrangement)
     return Written(
         ["from types import SimpleNamespace", *filled.imports, *_loaded(source)],
         [_given(case, axes, filled.tensors), *filled.parts, _called(axes, returned)],
         filled.tensors,
-        _environment(source),
+        environment,
     )
 
 
@@ -83,6 +91,7 @@ class _Axes:
     """What is done to a batch and to a statistic for the call, and to an output and to a statistic after it."""
 
     batch: str = ""
+    mask: str = ""
     statistic: str = ""
     output: str = ""
     moving: str = ""
@@ -98,7 +107,12 @@ class _Axes:
         merged = tuple(int(np.prod([shape[a] for a in group], dtype=int)) for group in arrangement.groups)
         inverse = tuple(int(i) for i in np.argsort(order))
         moves, merges = order != tuple(range(len(order))), apart != merged
+        averaged = [group for place, group in enumerate(arrangement.groups) if place != arrangement.axis]
+        over = [axis for group in averaged for axis in group]
+        ranks = tuple(sorted(over).index(axis) for axis in over)
+        sides = tuple(int(np.prod([shape[a] for a in group], dtype=int)) for group in averaged)
         return cls(
+            mask=f".transpose{ranks}.reshape{sides}",
             batch=(f".transpose{order}" if moves else "") + (f".reshape{merged}" if merges else ""),
             statistic=".reshape(-1)" if len(statistic) != 1 else "",
             output=(f".reshape{apart}" if merges else "") + (f".transpose{inverse}" if moves else ""),
@@ -117,6 +131,8 @@ def _given(case: Case, axes: _Axes, tensors: Sequence[str]) -> str:
     batches = {
         "steps": f"[{axes.arranged('x')} for x in {steps}]" if axes.batch and several else steps,
         "extra": axes.arranged("batches[-1]"),
+        "upstream": axes.arranged("upstream"),
+        "mask": f"mask{axes.mask}",
     }
     if not several:
         batches["steps"] = f"[{axes.arranged('x')}]"
@@ -125,6 +141,6 @@ def _given(case: Case, axes: _Axes, tensors: Sequence[str]) -> str:
 
 
 def _called(axes: _Axes, returned: Sequence[str]) -> str:
-    back = {name: axes.moving if name.startswith("moving") else axes.output for name in returned}
+    back = {name: axes.output if name in TENSORS else axes.moving for name in returned}
     restored = [f'result["{name}"] = result["{name}"]{restore}' for name, restore in back.items() if restore]
     return "\n".join(["result = run(case)", *restored])

@@ -18,7 +18,7 @@ from bncheck.repro.numerals import plain
 from bncheck.repro.source import Edit, edited, end, segment, start, taken
 from bncheck.worker.call import Call
 
-TENSORS = ("steps", "extra", "gamma", "beta", "moving_mean", "moving_variance")
+TENSORS = ("steps", "extra", "mask", "upstream", "gamma", "beta", "moving_mean", "moving_variance")
 """What a call reads that is not settled by the case's words."""
 
 _PLAIN = (type(None), bool, int, float, str)
@@ -42,7 +42,8 @@ def filled_in(text: str, call: Call) -> Written:
     imports = [n for n in function.body if isinstance(n, ast.Import)]
     whole = edited(segment(text, function), _without(imports, function.lineno - 1))
     whole = _pruned(whole, call)
-    whole = _tidy(edited(whole, _settled(ast.parse(whole), whole, call)))
+    whole = edited(whole, _settled(ast.parse(whole), whole, call))
+    whole = _tidy(_without_uncalled(whole))
     nodes = list(ast.walk(ast.parse(whole)))
     read = {n.attr for n in nodes if isinstance(n, ast.Attribute) and _is_case(n.value)}
     around = taken(text, *(n.id for n in nodes if isinstance(n, ast.Name)))
@@ -61,6 +62,17 @@ def _without(nodes: list[ast.Import], above: int) -> Iterator[Edit]:
 def _tidy(text: str) -> str:
     """Without blank lines at the head of the function, nor two in a row."""
     return re.sub(r"(:\n)\n+|(\n\n)\n+", r"\1\2", text)
+
+
+def _without_uncalled(text: str) -> str:
+    """A function's text without the functions in it that nothing names any more."""
+    (whole,) = ast.parse(text).body
+    named = {n.id for n in ast.walk(whole) if isinstance(n, ast.Name)}
+    for node in ast.walk(whole):
+        if isinstance(node, ast.FunctionDef) and node is not whole and node.name not in named:
+            lines = text.splitlines()
+            return _without_uncalled("\n".join([*lines[: node.lineno - 1], *lines[node.end_lineno :]]))
+    return text
 
 
 def _is_case(node: ast.AST) -> bool:
@@ -83,6 +95,8 @@ def _value(node: ast.expr, call: Call) -> Any:
 
 
 def _decided(test: ast.expr, call: Call) -> bool:
+    if isinstance(test, ast.Compare) and all(isinstance(n, ast.Constant) for n in (test.left, *test.comparators)):
+        return bool(eval(compile(ast.Expression(test), "<run>", "eval")))
     value = _value(test, call)
     if not isinstance(value, _PLAIN):
         raise _Open

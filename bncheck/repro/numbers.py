@@ -15,6 +15,7 @@ from bncheck.formats import Format
 from bncheck.judge.compare import WORST, Expected
 from bncheck.judge.question import Question, expected
 from bncheck.repro.numerals import SMALL
+from bncheck.worker.call import TENSORS
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,7 @@ def numbers(question: Question, result: Result) -> list[Numbers]:
     documented = expected(question, reading.semantics(case.requested)) if reading.facts else requested
     found = []
     for name in names:
-        output = name in ("output", "inference")
+        output = name in TENSORS
         shape = case.channels.shape if output else case.channels.statistic_shape
         size = math.prod(shape)
         flat = np.arange(size, dtype=np.int64)

@@ -32,6 +32,9 @@ def written(own: str, case: Case, arguments: dict[str, Any]) -> Written:
     left = {name: arguments["requested"][name] for name, value in given.items() if value is None}
     words = [f"{name}={value!r}" for name, value in given.items() if name not in left]
     words += [f"{name}={name if there else None}" for name, there in parameters.items()]
+    words += ["mask=mask"] if case.mask is not None else []
+    if case.virtual_batch_size is not None and case.requested.mode == "training":
+        words.append(f"virtual_batch_size={case.virtual_batch_size}")
     lines.append(f"options = dict({', '.join(words)})")
     if left:
         imports.append("import inspect")
@@ -42,12 +45,18 @@ def written(own: str, case: Case, arguments: dict[str, Any]) -> Written:
             "        options[name] = requested",
         ]
     statistics = "moving_mean=moving_mean, moving_variance=moving_variance"
+    if case.gradients:
+        imports.append("import inspect")
+        lines.append(f'takes = "upstream" in inspect.signature({function}).parameters')
+        lines.append('from_above = {"upstream": upstream} if takes else {}')
     if case.batches == 1 and case.momentum != "cumulative":
-        lines.append(f"result = {function}(x, **options, {statistics})")
+        above = "**from_above, " if case.gradients else ""
+        lines.append(f"result = {function}(x, **options, {above}{statistics})")
     else:
         imports.append("import copy")
         lines += [f"moving = dict({statistics})", *_steps(function, case)]
     tensors = [*(name for name, there in parameters.items() if there), "moving_mean", "moving_variance"]
+    tensors += ["upstream"] if case.gradients else []
     return Written(imports, ["\n".join(lines)], tensors)
 
 
@@ -57,13 +66,19 @@ def _steps(function: str, case: Case) -> Sequence[str]:
     lines = [f"for number, x in enumerate({batches}, 1):" if cumulative else f"for x in {batches}:"]
     if cumulative:
         lines.append("    options.update(momentum=1 - 1 / number)  # the plain average")
+    given = "**options, **moving"
+    if case.gradients:
+        last = "x" if case.batches == 1 else f"batches[{case.steps - 1}]"
+        given += f", **(from_above if x is {last} else {{}})"
     lines += [
-        f"    result = {function}(x, **copy.deepcopy({{**options, **moving}}))  # which it may write into",
+        f"    result = {function}(x, **copy.deepcopy({{{given}}}))  # which it may write into",
         "    moving.update((name, result[name]) for name in moving if result.get(name) is not None)",
     ]
     if case.batches > case.steps:
         lines += [
             "options.update(training=False)",
+            *(['options.pop("mask")'] if case.mask is not None else []),
+            *(['options.pop("virtual_batch_size")'] if case.virtual_batch_size is not None else []),
             f'result["inference"] = {function}(batches[-1], **options, **moving)["output"]',
         ]
     return lines

@@ -9,9 +9,12 @@ import sys
 from collections.abc import Sequence
 
 from bncheck.case.inputs import Inputs
+from bncheck.case.related import second_case
+from bncheck.documented.reading import Unsupported
+from bncheck.judge import relations
 from bncheck.judge.question import Question
 from bncheck.judge.references import References
-from bncheck.repro import builtin, own
+from bncheck.repro import builtin, own, relation
 from bncheck.repro.call import Written
 from bncheck.repro.comparison import comparisons
 from bncheck.repro.numbers import numbers
@@ -25,6 +28,8 @@ def script(seen: Seen, inputs: Inputs) -> str:
     """The text of the script; ``inputs`` are the case's tensors."""
     case, reading, runner = seen.loaded.case, seen.reading, seen.runner
     question = Question(case, inputs, reading, References(inputs, case.steps), documents=runner.own is None)
+    if case.relation is not None:
+        return _of_relation(seen, question)
     wanted = numbers(question, seen.result)
     arguments = call_arguments(case, reading, seen.result.device, runner.variant)
     if runner.own is not None:
@@ -42,6 +47,16 @@ def script(seen: Seen, inputs: Inputs) -> str:
         _end(written),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _of_relation(seen: Seen, question: Question) -> str:
+    """The two calls of a relation."""
+    reading = seen.runner.documented(second_case(question.case), seen.result.device)
+    assert not isinstance(reading, Unsupported)  # then the case is
+    written, blocks = relation.calls(seen, question, relations.second(question, reading))
+    imports = [*written.imports, *(["import ml_dtypes"] if "bfloat16" in question.case.input.dtype else [])]
+    text = [_titled(title, *parts) for title, *parts in blocks]
+    return "\n\n".join([docstring(seen), *_imports(imports, written.environment), *text, _end(written)]) + "\n"
 
 
 def _imports(needed: Sequence[str], environment: Sequence[str]) -> list[str]:

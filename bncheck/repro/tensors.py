@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import textwrap
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ import numpy as np
 from bncheck.case import discriminating, inputs, random_words
 from bncheck.case.inputs import Inputs
 from bncheck.case.load import LoadedCase
-from bncheck.case.model import Arange, Constant, Dropout, File, Normal, Relu, Uniform
+from bncheck.case.model import Arange, Constant, Dropout, File, Normal, Relu, Replace, Uniform
+from bncheck.case.rules import index_of
+from bncheck.reference import Tensor
 from bncheck.repro.numerals import SMALL, WIDTH, array, dtype_of, listed, literal, quoted, reshaped
 from bncheck.repro.source import taken
 
@@ -50,7 +52,13 @@ def tensors(loaded: LoadedCase, made: Inputs, parameters: Collection[str]) -> Te
     text = Tensors()
     if loaded.case.input.dtype == "bfloat16":
         text.imports.append("import ml_dtypes")
-    _Batches(loaded, text).write(made)
+    _Batches(loaded, text, "x", loaded.case.input.values, loaded.case.batches).write(made.batches)
+    if made.upstream is not None:
+        _Batches(loaded, text, "upstream", loaded.case.upstream).write([made.upstream])
+    if made.mask is not None:
+        positions = made.mask.positions
+        flags = listed(map(str, positions.astype(int).reshape(-1)), 8)
+        text.statements.append(f"mask = np.array({flags}, bool){reshaped(positions.shape)}")
     if text.draws:
         text.take(random_words, *text.draws)
     for name in parameters:
@@ -61,7 +69,7 @@ def tensors(loaded: LoadedCase, made: Inputs, parameters: Collection[str]) -> Te
         if "parameters" not in text.taken:
             text.take(discriminating, "parameters")
             text.statements.append(f"given = parameters({values.size}, {loaded.case.requested.epsilon})")
-        recipe = _rounded(f'given["{name}"]', loaded.case.input.dtype, text)
+        recipe = _rounded(f'given["{name}"]', loaded.case.parameters_dtype, text)
         text.statements.append(f"{name} = {recipe}{reshaped(values.shape)}")
     kinds = {"class": 1, "def": 2}  # constants stand before both
     text.definitions.sort(key=lambda d: (kinds.get(d.split()[0], 0), d.startswith("def batch(")))
@@ -79,24 +87,24 @@ def _rounded(expression: str, dtype: str, text: Tensors) -> str:
 
 
 class _Batches:
-    """The batches of a case, as text."""
+    """The batches of a case, or another tensor of that form, as text."""
 
-    def __init__(self, loaded: LoadedCase, text: Tensors) -> None:
+    def __init__(self, loaded: LoadedCase, text: Tensors, name: str, recipe: Any, count: int = 1) -> None:
         self._case, self._folder, self._text = loaded.case, loaded.file.parent, text
         self._shape = loaded.case.channels.shape
         self._size = math.prod(self._shape)
-        self._count = loaded.case.batches
+        self._name, self._recipe, self._count = name, recipe, count
         self._lines: list[str] = []
         """What comes before the expression of one batch."""
 
-    def write(self, made: Inputs) -> None:
-        recipe, several = self._case.input.values, self._count > 1
+    def write(self, made: Sequence[Tensor]) -> None:
+        name, recipe, several = self._name, self._recipe, self._count > 1
         statements = self._text.statements
         if self._count * self._size <= WRITTEN_OUT and not isinstance(recipe, Arange | Constant):
-            values = array(np.stack(made.batches) if several else made.batches[0])
-            statements.append(f"batches = list({values})" if several else f"x = {values}")
+            values = array(np.stack(made) if several else made[0])
+            statements.append(f"batches = list({values})" if several else f"{name} = {values}")
             return
-        dtype, expression = self._case.input.dtype, self._expression(recipe, "x")
+        dtype, expression = self._case.input.dtype, self._expression(recipe, name)
         if len(values := _rounded(expression, dtype, self._text)) > WIDTH - len("    return "):
             self._lines.append(f"values = {expression}")
             values = _rounded("values", dtype, self._text)
@@ -105,12 +113,12 @@ class _Batches:
             self._text.definitions.append("def batch(number):\n" + textwrap.indent("\n".join(lines), "    "))
             statements.append(f"batches = [batch(number) for number in range({self._count})]")
         else:
-            statements += [*self._lines, f"x = {values}"]
+            statements += [*self._lines, f"{name} = {values}"]
 
     def _expression(self, recipe: Any, name: str) -> str:
         """The values of one batch in float64, in its shape; ``name`` is that of the random numbers."""
         if recipe is None:
-            return self._discriminating(name)
+            return self._from_above() if name == "upstream" else self._discriminating(name)
         if isinstance(recipe, Normal):
             mean, deviation = self._spread(recipe.normal.mean), self._spread(recipe.normal.std)
             return f"{mean} + {deviation} * {self._random(name, 'normal')}{reshaped(self._shape)}"
@@ -128,6 +136,12 @@ class _Batches:
             drawn = self._random(name, "uniform", "/dropped")
             self._lines.append(f"dropped = {drawn}{reshaped(self._shape)} < {rate}")
             return f"np.where(dropped, 0.0, values / (1 - {rate}))"
+        if isinstance(recipe, Replace):
+            inner = self._expression(recipe.replace.of, f"{name}/replace")
+            self._lines.append(f"values = np.array({inner}, float)")
+            for key, value in recipe.replace.at.items():
+                self._lines.append(f"values[{', '.join(map(str, index_of(key) or ()))}] = {literal(value)}")
+            return "values"
         return self._listed(recipe)
 
     def _random(self, name: str, distribution: str, suffix: str = "") -> str:
@@ -167,6 +181,22 @@ class _Batches:
             text.statements.append(f"{per_channel} = {values}.reshape{self._along}")
         self._lines.append(f"normal = {normal}")
         return f"offset + scale * deviations(normal, 0, channels){reshaped(self._shape)}"
+
+    def _from_above(self) -> str:
+        channels, text = self._case.channels, self._text
+        drawn, of_x = self._random("upstream", "normal"), f"np.zeros({self._size})"
+        if self._case.input.values is None:
+            of_x = self._random("x", "normal").replace('"x/0', f'"x/{self._case.steps - 1}')
+        text.take(discriminating, "deviations")
+        text.imports.append("from types import SimpleNamespace")
+        made = f"channels = SimpleNamespace(shape={channels.shape}, kept={channels.kept})"
+        values = array(discriminating.upstream_offsets(channels.count))
+        if channels.count > SMALL:
+            text.take(discriminating, "upstream_offsets")
+            values = f"upstream_offsets({channels.count})"
+        text.statements += [*([] if made in text.statements else [made]), f"offset = {values}.reshape{self._along}"]
+        self._lines += [f"normal = {of_x}", f"of_x = deviations(normal, 0, channels){reshaped(self._shape)}"]
+        return f"offset + {drawn}{reshaped(self._shape)} + {discriminating.ALONG_X} * of_x"
 
     def _listed(self, recipe: Any) -> str:
         """Values that stand in the case or beside it: one batch, or all of them one after the other."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import textwrap
 
+import numpy as np
+
 from bncheck import __version__
 from bncheck.case.model import Case
+from bncheck.case.related import RELATIONS
 from bncheck.documented import of
 from bncheck.reports.result import sentences
 from bncheck.repro.numerals import WIDTH
@@ -61,9 +64,17 @@ def _asked(case: Case) -> list[str]:
     y = "(x - mean)/sqrt(variance + epsilon)".replace("epsilon", repr(requested.epsilon))
     y = f"    y = {'gamma*' if requested.scale else ''}{y}{' + beta' if requested.center else ''}"
     if requested.mode == "training":
-        lines[0] += (
-            f" Training: both are the batch's, the variance divided by {channels.values}, their number of values."
-        )
+        values = channels.values if case.mask is None else int(np.array(case.mask, dtype=bool).sum())
+        of = "the batch's" if case.mask is None else "those of the batch's values at the positions where mask is True"
+        if requested.virtual is not None:
+            groups = channels.shape[0] // requested.virtual
+            values //= groups
+            lines.append(
+                f"x is cut into {groups} virtual batches of {requested.virtual} rows that are {groups} apart, each "
+                "with a mean and a variance of its own; the batch's are the mean of these."
+            )
+            of = "those of the virtual batch"
+        lines[0] += f" Training: both are {of}, the variance divided by {values}, their number of values."
         lines.append(y)
         if any(name.startswith("moving") or name == "inference" for name in case.checked):
             old = "the plain average over all batches"
@@ -75,12 +86,20 @@ def _asked(case: Case) -> list[str]:
         if "inference" in case.checked:
             lines.append("Then inference on one more batch, with the moving statistics.")
     else:
-        lines[0] += " Inference: both are the moving ones, as given."
+        frozen = "" if case.trainable else "The layer is frozen, which means "
+        lines[0] += f" {frozen}{'inference' if frozen else 'Inference'}: both are the moving ones, as given."
         lines.append(y)
+    if case.gradients:
+        named = [name for name, there in (("x", True), ("gamma", requested.scale), ("beta", requested.center)) if there]
+        last = "the last output" if case.steps > 1 else "output"
+        lines.append(f"upstream is the gradient with respect to {last}; of it come those of {', '.join(named)}.")
     left = [name for name in ("epsilon", "momentum", "mode") if getattr(case, name) == "default"]
     if left:
         lines.append(f"The call leaves {' and '.join(left)} to its defaults; expected are those of Keras.")
     bound = f"how far rounding in {case.input.dtype} can take it, a bound derived for these very data"
+    if case.relation is not None:
+        said = f"{'One call is' if case.relation == 'identity-start' else 'Two calls are'} judged by a relation: "
+        return ["\n".join([*lines, f"{said}{RELATIONS[case.relation].said}. Beside each number stands {bound}."])]
     if case.tolerance is not None:
         bound = f"a tolerance of {case.tolerance.atol} + {case.tolerance.rtol}*|expected|"
     return ["\n".join([*lines, f"Expected is what this gives in float64; beside each number stands {bound}."])]

@@ -13,6 +13,7 @@ import shutil
 import threading
 from collections.abc import Generator, Sequence
 
+from bncheck import documented
 from bncheck.case.load import LoadedCase
 from bncheck.document import Implementation
 from bncheck.running.events import Event, Options, Planned
@@ -31,7 +32,8 @@ def run(
             yield Implementation(runner=runner.spelling, device=device, available=False, reason=runner.missing)
     present = sorted((r for r in runners if not r.missing), key=lambda r: r.family)
     families = [list(group) for _, group in itertools.groupby(present, key=lambda r: r.family)]
-    families.sort(key=len, reverse=True)  # the one with most to do starts first
+    # What takes longest starts first: variants that have a worker of their own, then the family with most to do.
+    families.sort(key=lambda family: (not documented.apart(family[0].spelling), -len(family)))
     for family in families:
         yield Planned(family[0].family, len(family) * len(options.devices) * len(cases))
     events: queue.Queue[Event | BaseException | None] = queue.Queue()

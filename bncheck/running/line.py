@@ -18,9 +18,10 @@ from typing import Any
 
 from bncheck.case.load import LoadedCase
 from bncheck.case.model import Case
+from bncheck.case.related import second_case
 from bncheck.document import Implementation, Result
 from bncheck.documented.reading import Reading, Unsupported
-from bncheck.judge import verdict
+from bncheck.judge import relations, verdict
 from bncheck.judge.question import Question
 from bncheck.judge.verdict import Unlike
 from bncheck.running.connection import Connection, WorkerDied
@@ -52,6 +53,7 @@ class _Call:
     task: Task
     prepared: Prepared
     reading: Reading
+    second: Reading
     answers: Path
     connection: Connection
     answer: dict[str, Any] = field(default_factory=dict)
@@ -169,12 +171,17 @@ class Line:
     def _ask(self, task: Task) -> _Call | None:
         """Send a case to the worker; None if there is nothing to wait for, because its result is known already."""
         case, runner = task.loaded.case, task.runner
-        reading = runner.documented(case, task.device)
+        reading = second = runner.documented(case, task.device)
+        if (other := second_case(case)) is not case:
+            second = runner.documented(other, task.device)
         prepared = self._store.acquire(task.loaded)
         if self._lacks(task):
             return None
         if isinstance(reading, Unsupported):
             self._report(task, verdict="unsupported", reason=reading.reason)
+            return None
+        if isinstance(second, Unsupported):
+            self._report(task, verdict="unsupported", reason=second.reason)
             return None
         try:
             connection = self._load(runner)
@@ -187,8 +194,12 @@ class Line:
         answers = self._folder / str(next(self._calls) % 2)
         shutil.rmtree(answers, ignore_errors=True)
         answers.mkdir(parents=True)
-        connection.send(call_message(runner, case, reading, prepared.described, answers, task.device))
-        return _Call(task, prepared, reading, answers, connection)
+        message = call_message(runner, case, reading, prepared.described, answers, task.device)
+        if prepared.related:
+            again = call_message(runner, other, second, prepared.related, answers, task.device)
+            message["related"] = {key: again[key] for key in ("tensors", "arrangement", "arguments")}
+        connection.send(message)
+        return _Call(task, prepared, reading, second, answers, connection)
 
     def _lacks(self, task: Task) -> bool:
         """Whether the runner has no such device; the case is then released, since there will be no result."""
@@ -215,6 +226,9 @@ class Line:
         if "error" in answer:
             self._report(call.task, verdict="error", error=str(answer["error"]), notes=notes)
             return
+        if "unsupported" in answer:
+            self._report(call.task, verdict="unsupported", reason=str(answer["unsupported"]))
+            return
         question = Question(
             call.task.loaded.case,
             call.prepared.inputs,
@@ -222,8 +236,9 @@ class Line:
             call.prepared.reference,
             documents=call.task.runner.own is None,
         )
+        second = relations.second(question, call.second)
         if "refused" in answer:
-            judgement = verdict.refused(question, str(answer["refused"]))
+            judgement = relations.refused(question, second, str(answer["refused"]))
         else:
             try:
                 returned = {name: _opened(call.answers / name, d) for name, d in answer["tensors"].items()}
@@ -231,7 +246,10 @@ class Line:
             except (KeyError, TypeError, ValueError, OSError, AttributeError) as error:
                 self._report(call.task, verdict="error", error=f"answered nonsense: {error}", notes=notes)
                 return
-            judgement = verdict.judge(question, returned, unlike)
+            if question.case.relation is None:
+                judgement = verdict.judge(question, returned, unlike)
+            else:
+                judgement = relations.judge(question, second, returned)
         self._report(call.task, seconds=answer.get("seconds", 0.0), **vars(judgement))
         shutil.rmtree(call.answers, ignore_errors=True)
 
@@ -268,10 +286,14 @@ def call_arguments(case: Case, reading: Reading, device: str = "cpu", variant: s
 
     return {
         "dtype": case.input.dtype,
+        "parameters_dtype": case.parameters_dtype,
         "device": device,
         "variant": variant,
         "axis": reading.axis,
         "mode": passed(case.mode),
+        "trainable": case.trainable,
+        "virtual_batch_size": case.virtual_batch_size,
+        "masked": case.mask is not None,
         "epsilon": passed(case.epsilon),
         "momentum": passed(case.momentum),
         "requested": {
@@ -283,6 +305,7 @@ def call_arguments(case: Case, reading: Reading, device: str = "cpu", variant: s
         "scale": case.scale,
         "batches": case.batches,
         "inference": case.batches > case.steps,
+        "gradients": any(name.startswith("gradient") for name in case.checked),
     }
 
 

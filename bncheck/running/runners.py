@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-import importlib.metadata
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bncheck import documented
+from bncheck.documented.installed import version_of
 from bncheck.documented.reading import Call, Reading, Unsupported
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Runner:
 
 def as_requested(case: Case) -> Reading:
     """How one's own function is taken to read a case."""
-    return Reading(axis=case.axis, parameters_dtype=case.input.dtype)
+    return Reading(axis=case.axis, parameters_dtype=case.parameters_dtype)
 
 
 def select(spellings: Sequence[str]) -> list[Runner]:
@@ -102,7 +102,8 @@ def _built_in(spelling: str, *, named: bool) -> Runner:
     missing = None
     if absent:
         missing = f"{', '.join(absent)} not installed; pip install 'bncheck[{module.EXTRA}]'"
-    return Runner(spelling, module.FAMILY, spelling.partition(":")[0], named, missing)
+    family = spelling if documented.apart(spelling) else module.FAMILY
+    return Runner(spelling, family, spelling.partition(":")[0], named, missing)
 
 
 @cache
@@ -110,19 +111,6 @@ def installed(name: str) -> Mapping[str, str]:
     """The versions of the distributions that a built-in runner needs; what is absent is left out."""
     found = {need: version_of(need) for need in documented.of(name).NEEDS}
     return {need: version for need, version in found.items() if version is not None}
-
-
-def version_of(distribution: str) -> str | None:
-    """The installed version of a distribution, looked up without importing it."""
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        # Builds for another processor, and nightly ones, are distributions of other names.
-        alternatives = {
-            "tensorflow": ("tensorflow-cpu", "tf-nightly", "tensorflow-intel", "tensorflow-macos"),
-            "onnxruntime": ("onnxruntime-gpu",),
-        }
-        return next((v for other in alternatives.get(distribution, ()) if (v := version_of(other))), None)
 
 
 def _own(spelling: str) -> Runner:

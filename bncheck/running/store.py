@@ -36,12 +36,13 @@ MAPPED = 1 << 20
 class Prepared:
     """One case with its tensors, and the reference under any reading, each computed once.
 
-    ``bytes`` is what the tensors take, 0 until they are made.
+    ``related``: the tensors of a relation's second call. ``bytes`` is what all take, 0 until they are made.
     """
 
     def __init__(self, loaded: LoadedCase, folder: Path) -> None:
         self.loaded = loaded
         self.described: dict[str, dict[str, Any]] = {}
+        self.related: dict[str, dict[str, Any]] = {}
         self.folder = folder
         self.users = 0
         self.bytes = 0
@@ -51,12 +52,17 @@ class Prepared:
     def inputs(self) -> inputs.Inputs:
         self.folder.mkdir()
         made = inputs.make(self.loaded.case, self.loaded.file.parent, self._allocate)
-        named = {**{f"x{i}": batch for i, batch in enumerate(made.batches)}, **made.parameters}
+        named = made.named
         for name, tensor in named.items():
             if name not in self.described:
                 self.described[name] = wire.write_tensor(tensor, str(self.folder / name))
             tensor.flags.writeable = False
         self.bytes = sum(tensor.nbytes for tensor in named.values())
+        for name, tensor in made.related.named.items() if made.related is not None else ():
+            self.related[name] = self.described[name]
+            if tensor is not named[name]:
+                self.related[name] = wire.write_tensor(tensor, str(self.folder / f"related_{name}"))
+                self.bytes += tensor.nbytes
         return made
 
     def _allocate(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:

@@ -2,9 +2,16 @@
 
 import numpy as np
 
+TENSORS = ("output", "inference", "gradient_x")
+"""What a call returns in x's shape; all else is in that of a statistic."""
+
 
 class Nonsense(Exception):
     """What a function returned cannot be judged at all."""
+
+
+class Lacking(Exception):
+    """A function cannot be asked this; the message says what it lacks."""
 
 
 class Arranged:
@@ -24,6 +31,16 @@ class Arranged:
         order = [axis for group in groups for axis in group]
         sizes = [int(np.prod([array.shape[a] for a in group], dtype=np.int64)) for group in groups]
         return np.ascontiguousarray(array.transpose(order).reshape(sizes))
+
+    def mask(self, array, kept):
+        """A mask over the axes that are averaged over: all but the ``kept`` one of those that are handed over."""
+        if self._described is None:
+            return array
+        shape = self._described["shape"]
+        groups = [group for place, group in enumerate(self._described["groups"]) if place != kept]
+        order = [axis for group in groups for axis in group]
+        sizes = [int(np.prod([shape[a] for a in group], dtype=np.int64)) for group in groups]
+        return array.transpose(np.argsort(np.argsort(order))).reshape(sizes)
 
     def statistic(self, array):
         return array if self._described is None else array.reshape(-1)
@@ -54,7 +71,11 @@ class Call:
     as the case writes it, or as arranged; ``kept``: the same as a sorted tuple of non-negative axes; ``reduced``: the
     others. ``mode``: ``training``, ``inference`` or None; ``epsilon``, ``momentum`` (the weight of the old statistic,
     or ``cumulative``): None says that no argument is to be passed, and ``requested`` is then what the case expects of
-    that. ``gamma``, ``beta``: None where the case has none.
+    that. ``gamma``, ``beta``: None where the case has none. ``dtype`` is x's, ``parameters_dtype`` that of parameters
+    and statistics as they are given. ``trainable``: False where the layer is to be frozen. ``mask``: which positions
+    over the axes that are not kept enter the statistics of each batch, or None. ``virtual_batch_size``: the rows of a
+    virtual batch, or None. ``upstream``: the gradient with respect
+    to the last step's output, from which those with respect to x, gamma and beta are asked for, or None.
     """
 
     def __init__(self, arguments, tensors, arranged):
@@ -62,6 +83,7 @@ class Call:
         self.extra = batches.pop() if arguments["inference"] else None
         self.steps = batches
         self.dtype = arguments["dtype"]
+        self.parameters_dtype = arguments["parameters_dtype"]
         self.device = arguments["device"]
         self.variant = arguments["variant"]
         self.axis = arguments["axis"]
@@ -70,6 +92,8 @@ class Call:
         self.kept = tuple(sorted(a % rank for a in axes))
         self.reduced = tuple(a for a in range(rank) if a not in self.kept)
         self.mode = arguments["mode"]
+        self.trainable = arguments["trainable"]
+        self.virtual_batch_size = arguments["virtual_batch_size"]
         self.epsilon = arguments["epsilon"]
         self.momentum = arguments["momentum"]
         self.requested = arguments["requested"]
@@ -77,6 +101,8 @@ class Call:
         self.beta = arranged.statistic(tensors["beta"]) if arguments["center"] else None
         self.moving_mean = arranged.statistic(tensors["moving_mean"])
         self.moving_variance = arranged.statistic(tensors["moving_variance"])
+        self.mask = arranged.mask(tensors["mask"], self.axis) if arguments["masked"] else None
+        self.upstream = arranged.tensor(tensors["upstream"]) if arguments["gradients"] else None
 
     def given(self, **names):
         """Keyword arguments for what is to be passed: ``given(eps="epsilon")`` is ``{"eps": ...}`` or ``{}``."""

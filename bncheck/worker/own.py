@@ -7,7 +7,9 @@ import sys
 
 import numpy as np
 
-from .call import Nonsense
+from .call import Lacking, Nonsense
+
+GRADIENTS = ("gradient_x", "gradient_gamma", "gradient_beta")
 
 
 class Own:
@@ -33,20 +35,22 @@ class Own:
 def applied(function, case):
     """What one's own function makes of a case: it is called once a step, and the statistics are carried for it.
 
-    Raises Nonsense if what it returns cannot be judged.
+    Raises Nonsense if what it returns cannot be judged, Lacking if it cannot be asked.
     """
+    _asked(function, case)
     training = case.mode == "training"
     moving = {"moving_mean": case.moving_mean, "moving_variance": case.moving_variance}
     result = {}
     for number, x in enumerate(case.steps, 1):
-        result = _step(function, case, x, training, number, moving)
+        upstream = case.upstream if number == len(case.steps) else None
+        result = _step(function, case, x, training, number, moving, upstream)
         moving.update({k: v for k, v in result.items() if k in moving and v is not None})
     if case.extra is not None:
         result["inference"] = _step(function, case, case.extra, False, 1, moving)["output"]
     return result
 
 
-def _step(function, case, x, training, number, moving):
+def _step(function, case, x, training, number, moving, upstream=None):
     arguments = {
         "axis": case.kept,
         "epsilon": case.epsilon,
@@ -56,6 +60,12 @@ def _step(function, case, x, training, number, moving):
         "beta": case.beta,
     }
     arguments.update(moving)
+    if upstream is not None and _takes(function, "upstream"):
+        arguments["upstream"] = upstream
+    if case.mask is not None and training:
+        arguments["mask"] = case.mask
+    if case.virtual_batch_size is not None and training:
+        arguments["virtual_batch_size"] = case.virtual_batch_size
     for name, value in arguments.items():
         if isinstance(value, np.ndarray):
             arguments[name] = value.copy()  # for the function to write into
@@ -72,11 +82,26 @@ def _step(function, case, x, training, number, moving):
     missing = [k for k in wanted if k not in returned]
     if missing:
         raise Nonsense("the returned dict lacks {}".format(", ".join(missing)))
-    result = {k: returned.get(k) for k in ("output", "moving_mean", "moving_variance")}
+    known = ("output", "moving_mean", "moving_variance") + (GRADIENTS if "upstream" in arguments else ())
+    result = {k: returned.get(k) for k in known}
     for name, value in result.items():
         if not isinstance(value, (np.ndarray, np.generic)) and not (value is None and name != "output"):
             raise Nonsense("{} is {}, not a NumPy array".format(name, type(value).__name__))
     return result
+
+
+def _asked(function, case):
+    """Raise Lacking for what a case asks that the function does not take."""
+    if case.mask is not None and not _takes(function, "mask"):
+        raise Lacking("it takes no mask: the function has no parameter of that name")
+    if case.virtual_batch_size is not None and not _takes(function, "virtual_batch_size"):
+        raise Lacking("it has no virtual batches: the function has no parameter virtual_batch_size")
+    if not case.trainable:
+        raise Lacking("it is a function, and has nothing to freeze")
+
+
+def _takes(function, name):
+    return name in inspect.signature(function).parameters
 
 
 def _has_default(function, name):

@@ -15,7 +15,7 @@ import time
 import traceback
 
 from . import own, wire
-from .call import Arranged, Call, Nonsense
+from .call import TENSORS, Arranged, Call, Lacking, Nonsense
 from .repeat import differences
 
 
@@ -72,18 +72,27 @@ def load(request):
 
 
 def call(request):
-    """Make one call, again as often as is asked, and write what came back to files below ``request["answer"]``."""
+    """Make one call, again as often as is asked, and write what came back to files below ``request["answer"]``.
+
+    ``request["related"]``: what is otherwise in a second call, whose tensors are answered as ``related_NAME``.
+    """
     started = time.perf_counter()
     try:
         first = once(request)
         seconds = time.perf_counter() - started
         unlike = []
-        if request["repeat"] > 1:
+        related = request.get("related")
+        if request["repeat"] > 1 or related:
             first = {name: array.copy() for name, array in first.items()}  # it may be the implementation's own
+        if related:
+            first.update(("related_" + name, array) for name, array in once(dict(request, **related)).items())
+        if request["repeat"] > 1:
             for _ in range(request["repeat"] - 1):
                 unlike += differences(first, once(request))
     except Nonsense:
         raise
+    except Lacking as error:
+        return {"unsupported": str(error)}
     except Exception as error:
         traceback.print_exc()
         return {"refused": said(error)}
@@ -99,7 +108,7 @@ def once(request):
     found = {}
     for name, array in returned.items():
         if array is not None:
-            back = arranged.restore_tensor if name in ("output", "inference") else arranged.restore_statistic
+            back = arranged.restore_tensor if name in TENSORS else arranged.restore_statistic
             try:
                 found[name] = wire.numbers(back(array))
             except (TypeError, ValueError) as error:

@@ -84,7 +84,7 @@ def test_nnx_promotes_moving_statistics_from_0_12_1_on(
 def test_flax_keeps_statistics_of_16_bit_tensors_in_float32(runner: str, dtype: str, held: str) -> None:
     found = reading(runner, input={"dtype": dtype})
     assert found.parameters_dtype == held
-    assert ("statistics in float32" in found.notes) == (held != dtype)
+    assert ("parameters in float32" in found.notes) == (held != dtype)
 
 
 @pytest.mark.parametrize(

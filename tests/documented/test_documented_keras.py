@@ -30,7 +30,7 @@ def differs(found: Reading) -> dict[str, Any]:
     return {fact.field: fact.value for fact in found.facts}
 
 
-VARIANTS = ("graph", "xla", "predict", "mixed-float16", "mixed-bfloat16")
+VARIANTS = ("graph", "xla", "predict", "synchronized", "mixed-float16", "mixed-bfloat16")
 
 
 def test_variants_are_told_in_words() -> None:

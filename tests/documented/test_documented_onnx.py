@@ -121,7 +121,7 @@ def test_one_axis_that_is_not_kept_is_handed_over_as_it_is(runner: str) -> None:
         ("openvino:f32", "float64", "float32"),
         ("openvino:f32", "float16", None),
         ("openvino-onnx", "bfloat16", "narrow"),
-        ("openvino-onnx:mixed", "bfloat16", "narrow"),
+        ("openvino-onnx:mixed", "bfloat16", None),
     ],
 )
 def test_openvino_computes_in_16_bits_where_it_can_and_never_in_float64(

@@ -1,30 +1,61 @@
-"""The shipped cases on everything that is installed: what they find is expected, and no expectation is stale."""
+"""The shipped cases on what is installed: what they find is expected.
+
+Here, each case runs on the default runners, and all other spellings run a few cases of each subject (torch:compile,
+which takes a second a case, what `test_torch.py` has). All cases on all spellings take minutes: they are what
+`bncheck run cases/ --runner '*'` does, and `tests/benchmarks/everything.py`, which says where the time goes. Only there
+are expectations of what is not a default runner found stale.
+"""
 
 from __future__ import annotations
+
+import itertools
 
 import pytest
 
 import bncheck
+from bncheck.case.corpus import corpus
+from bncheck.case.load import load
 from bncheck.document import Document
-from bncheck.documented import spellings
+from bncheck.documented import by_default, spellings
 
 SLOW = {"torch:compile"}
-"""A second or two a case; `test_torch.py` runs it on a few."""
+
+
+def few() -> list[str]:
+    """The ids of the cases that run on every spelling: of each subject the first and the last, as they are sorted."""
+    ids = [case.id for case in load([corpus()])]
+    subjects = [list(of_subject) for _, of_subject in itertools.groupby(ids, key=lambda name: name.partition("/")[0])]
+    return [chosen for of_subject in subjects for chosen in dict.fromkeys((of_subject[0], of_subject[-1]))]
+
+
+def unexpected(document: Document) -> dict[str, object]:
+    assert {i.runner: i.reason for i in document.implementations if not i.available} == {}
+    return {f"{r.case} {r.runner}": r.kinds or r.error for r in document.results if r.verdict in ("fail", "error")}
 
 
 @pytest.fixture(scope="module")
-def document() -> Document:
-    return bncheck.run(runners=[spelling for spelling in spellings() if spelling not in SLOW])
+def by_the_usual_runners() -> Document:
+    return bncheck.run()
 
 
-def test_everything_is_as_requested_as_documented_or_as_expected(document: Document) -> None:
-    assert {i.runner: i.reason for i in document.implementations if not i.available} == {}
-    wrong = {f"{r.case} {r.runner}": r.kinds or r.error for r in document.results if r.verdict in ("fail", "error")}
-    assert wrong == {}
-    assert document.stale == []
+def test_every_case_is_as_requested_as_documented_or_as_expected_on_the_default_runners(
+    by_the_usual_runners: Document,
+) -> None:
+    ran = {(result.case, result.runner) for result in by_the_usual_runners.results}
+    assert ran == set(itertools.product([case.id for case in load([corpus()])], by_default()))
+    assert unexpected(by_the_usual_runners) == {}
+    assert by_the_usual_runners.stale == []
 
 
-def test_equal_calls_give_equal_bits(document: Document) -> None:
-    equal = [result for result in document.results if "equal-calls" in result.case]
+def test_equal_calls_give_equal_bits(by_the_usual_runners: Document) -> None:
+    equal = [result for result in by_the_usual_runners.results if "equal-calls" in result.case]
     assert any(result.verdict == "pass" for result in equal)
     assert not any("nondeterministic" in result.kinds for result in equal)
+
+
+def test_a_few_cases_of_each_subject_are_so_on_every_other_spelling() -> None:
+    others = [s for s in spellings() if s not in by_default() and s not in SLOW]
+    cases = few()
+    document = bncheck.run(runners=others, expression=" or ".join(cases))
+    assert {(r.case, r.runner) for r in document.results} >= set(itertools.product(cases, others))
+    assert unexpected(document) == {}

@@ -60,11 +60,11 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[tuple[str, str],
     cases, runners = {case.id: case for case in load([folder])}, {r.spelling: r for r in select(RUNNERS)}
     events = list(engine.run(list(cases.values()), list(runners.values())))
     versions = {e.runner: e.version for e in events if isinstance(e, Implementation) and e.available}
-    assert [*versions] == RUNNERS, "these tests need PyTorch: pip install -e '.[torch,test]'"
+    assert {*versions} == {*RUNNERS}, "these tests need PyTorch: pip install -e '.[torch,test]'"
     results = {(e.result.case, e.result.runner): e.result for e in events if isinstance(e, Done)}
     scripts = {}
     for (name, spelling), result in results.items():
-        if name == "brain":
+        if name == ("half" if spelling == "torch:folded" else "brain"):  # what trains is not folded
             case, runner = cases[name], runners[spelling]
             seen = Seen(case, runner, runner.documented(case.case), result, versions[spelling], "here")
             scripts[spelling] = script(seen, make(case.case))
@@ -91,6 +91,7 @@ UNSUPPORTED = ("unsupported", [])
         ("torch:channels-last", [UNBIASED, NARROW, RIGHT, UNSUPPORTED, UNBIASED, REFUSED, NOT_UPDATED]),
         ("torch:compile", [UNBIASED, UNBIASED, RIGHT, UNBIASED, UNBIASED, REFUSED, NOT_UPDATED]),
         ("torch:export", [UNBIASED, NARROW, RIGHT, UNBIASED, UNSUPPORTED, REFUSED, NOT_UPDATED]),
+        ("torch:folded", [UNSUPPORTED, UNSUPPORTED, ("known", ["precision"]), *[UNSUPPORTED] * 4]),
         ("torch:mixed", [UNSUPPORTED, UNBIASED, RIGHT, *[UNSUPPORTED] * 4]),
     ],
 )
@@ -123,6 +124,7 @@ def test_scripts_make_the_calls_without_bncheck(
 ) -> None:
     scripts = dict(ran[1])
     assert "torch.compile(layer, dynamic=False)" in scripts.pop("torch:compile")  # it takes long to compile anew
+    assert "fuse_conv_bn_eval(before.eval(), layer)" in scripts.pop("torch:folded")  # it is as requested
     files = {}
     for spelling, text in scripts.items():
         assert "case.variant" not in text

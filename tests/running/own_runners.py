@@ -228,3 +228,64 @@ def answers_in_one_buffer(x, **arguments):
     buffer = _own_buffer.setdefault(x.shape, np.empty_like(result["output"]))
     buffer[...] = result["output"]
     return {**result, "output": buffer}
+
+
+def with_gradients(x, *, upstream=None, **arguments):
+    """Right, gradients too, by the formula that one works out by hand."""
+    result = right(x, **arguments)
+    return result if upstream is None else {**result, **_gradients(x, upstream, arguments["training"], **arguments)}
+
+
+def gradients_of_constants(x, *, upstream=None, **arguments):
+    """Takes the statistics of the batch for constants."""
+    result = right(x, **arguments)
+    return result if upstream is None else {**result, **_gradients(x, upstream, False, **arguments)}
+
+
+def gradients_of_statistics(x, *, upstream=None, **arguments):
+    """Takes given statistics for those of the batch."""
+    result = right(x, **arguments)
+    return result if upstream is None else {**result, **_gradients(x, upstream, True, **arguments)}
+
+
+def gradient_of_gamma_averaged(x, *, upstream=None, **arguments):
+    result = with_gradients(x, upstream=upstream, **arguments)
+    if upstream is not None:
+        result["gradient_gamma"] = result["gradient_gamma"] / np.float32(x.size // result["gradient_gamma"].size)
+    return result
+
+
+def needs_upstream_once(x, *, upstream=None, **arguments):
+    """Raises unless it is asked for gradients in the third step, and then alone."""
+    steps.append(upstream)
+    if (upstream is not None) != (len(steps) == 3):
+        raise ValueError(f"step {len(steps)}: upstream is {type(upstream).__name__}")
+    return with_gradients(x, upstream=upstream, **arguments)
+
+
+steps = []
+
+
+def _gradients(x, upstream, depend, *, axis, epsilon, training, gamma, moving_mean, moving_variance, **others):
+    """``depend``: whether mean and variance depend on x."""
+    inside = np.result_type(x.dtype, np.float32)
+    reduced = tuple(a for a in range(x.ndim) if a not in axis)
+    shape = [x.shape[a] if a in axis else 1 for a in range(x.ndim)]
+    wide, d = x.astype(inside), upstream.astype(inside)
+    mean, variance = moving_mean.reshape(shape).astype(inside), moving_variance.reshape(shape).astype(inside)
+    if training:
+        mean, variance = wide.mean(axis=reduced, keepdims=True), wide.var(axis=reduced, keepdims=True)
+    root = np.sqrt(variance + inside.type(epsilon))
+    normalized = (wide - mean) / root
+    of_x = d
+    if depend:
+        of_x = d - d.mean(axis=reduced, keepdims=True)
+        of_x = of_x - normalized * (d * normalized).mean(axis=reduced, keepdims=True)
+    if gamma is not None:
+        of_x = of_x * gamma.reshape(shape).astype(inside)
+    held = moving_mean.dtype
+    return {
+        "gradient_x": (of_x / root).astype(x.dtype),
+        "gradient_gamma": (d * normalized).sum(axis=reduced).reshape(moving_mean.shape).astype(held),
+        "gradient_beta": d.sum(axis=reduced).reshape(moving_mean.shape).astype(held),
+    }

@@ -69,10 +69,14 @@ def test_a_call_reads_and_writes_files_of_raw_values(tmp_path: Path) -> None:
         "repeat": 1,
         "arguments": {
             "dtype": "float32",
+            "parameters_dtype": "float32",
             "device": "cpu",
             "variant": None,
             "axis": 1,
             "mode": "inference",
+            "trainable": True,
+            "virtual_batch_size": None,
+            "masked": False,
             "epsilon": 0.0,
             "momentum": 0.9,
             "requested": {"epsilon": 0.0, "momentum": 0.9, "training": False},
@@ -80,6 +84,7 @@ def test_a_call_reads_and_writes_files_of_raw_values(tmp_path: Path) -> None:
             "scale": True,
             "batches": 1,
             "inference": False,
+            "gradients": False,
         },
     }
     (tmp_path / "answer").mkdir()

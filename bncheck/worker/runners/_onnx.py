@@ -1,12 +1,13 @@
 """A model of one ``BatchNormalization`` node, as exporters write it."""
 
 
-def model(opset, x, parameters, training, attributes, inputs=False, outputs=None):
+def model(opset, x, parameters, training, attributes, inputs=False, outputs=None, convolution=False):
     """``parameters``: scale, B, mean and variance, by the names that they get; initialisers unless ``inputs``.
 
     ``training`` is None where nothing is said of the mode. ``outputs`` of the node are outputs of the graph, all unless
-    that is given.
+    that is given. ``convolution``: behind one that changes nothing, into which an optimizer folds the node.
     """
+    import numpy as np
     import onnx
 
     said = {name: float(value) for name, value in attributes.items()}
@@ -31,5 +32,12 @@ def model(opset, x, parameters, training, attributes, inputs=False, outputs=None
         given += [described(name, array) for name, array in parameters.items()]
     else:
         initializers = [onnx.numpy_helper.from_array(array, name) for name, array in parameters.items()]
-    graph = onnx.helper.make_graph([node], "batch_normalization", given, of_graph, initializers)
+    nodes = [node]
+    if convolution:
+        channels = x.shape[1]
+        kernel = np.ones([channels] + [1] * (x.ndim - 1), x.dtype)
+        initializers.append(onnx.numpy_helper.from_array(kernel, "W"))
+        node.input[0] = "convolved"
+        nodes = [onnx.helper.make_node("Conv", ["X", "W"], ["convolved"], group=channels), node]
+    graph = onnx.helper.make_graph(nodes, "batch_normalization", given, of_graph, initializers)
     return onnx.helper.make_model_gen_version(graph, opset_imports=[onnx.helper.make_opsetid("", opset)])

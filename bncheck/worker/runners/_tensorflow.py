@@ -15,6 +15,17 @@ def version():
     return "TF " + tensorflow.__version__
 
 
+def differentiated(function, x, weights, upstream, **options):
+    """What ``function`` makes of x, and the gradients by name: of x, and of those weights that are not None."""
+    of = {"x": x, **weights}
+    of = {"gradient_" + name: tensor for name, tensor in of.items() if tensor is not None}
+    with tensorflow.GradientTape() as tape:
+        tape.watch(of)
+        output = function(x, **options)
+        first = output[0] if isinstance(output, tuple) else output
+    return output, tape.gradient(first, of, tensorflow.convert_to_tensor(upstream))
+
+
 def gpu():
     """The GPU, with the switches that change its arithmetic; None if there is none."""
     found = tensorflow.config.list_physical_devices("GPU")

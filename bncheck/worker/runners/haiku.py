@@ -27,6 +27,9 @@ def run(case):
         )
         return layer(x, is_training)
 
+    def call(x, parameters):
+        return apply(parameters, state, None, x, case.mode == "training")
+
     def compiled():
         return jax.jit(transformed.apply, static_argnums=4)
 
@@ -48,12 +51,22 @@ def run(case):
             "batch_norm/~/var_ema": average(case.moving_variance),
         }
         for x in case.steps:
-            output, state = apply(parameters, state, None, x, case.mode == "training")
+            if case.upstream is None:
+                output, state = call(x, parameters)
+            else:
+                output, back, state = jax.vjp(call, x, parameters, has_aux=True)
         result = {
             "output": np.asarray(output),
             "moving_mean": statistic("mean_ema"),
             "moving_variance": statistic("var_ema"),
         }
+        if case.upstream is not None:
+            gradient_x, gradients = back(case.upstream)
+            names = {"gradient_gamma": "scale", "gradient_beta": "offset"}
+            result["gradient_x"] = np.asarray(gradient_x)
+            for name, of in names.items():
+                if of in gradients["batch_norm"]:
+                    result[name] = np.asarray(gradients["batch_norm"][of]).reshape(case.moving_mean.shape)
         if case.extra is not None:
             output, _ = apply(parameters, state, None, case.extra, False)
             result["inference"] = np.asarray(output)

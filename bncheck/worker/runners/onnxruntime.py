@@ -44,9 +44,10 @@ def run(case):
         opset = 9 if case.variant == "opset-9" else 14 if case.variant == "opset-14" else 15
         attributes = case.given(epsilon="epsilon", momentum="momentum")
         outputs = 1 if case.variant == "output-only" else None
-        proto = model(opset, x, parameters, training, attributes, case.variant == "inputs", outputs)
+        inputs, folded = case.variant == "inputs", case.variant == "folded"
+        proto = model(opset, x, parameters, training, attributes, inputs, outputs, folded)
         ready = session(proto.SerializeToString(), case.device, case.variant != "unoptimized")
-        return ready.run(None, {"X": x, **parameters} if case.variant == "inputs" else {"X": x})
+        return ready.run(None, {"X": x, **parameters} if inputs else {"X": x})
 
     held = np.float32 if case.variant == "mixed" else case.moving_mean.dtype
     mean, variance = case.moving_mean.astype(held), case.moving_variance.astype(held)
