@@ -19,8 +19,21 @@ def command(results: Path, reports: tuple[Chosen, ...], every: bool) -> None:
     RESULTS is what `--report json=PATH` wrote, or the PATH.partial that a run leaves which was cut short.
 
     \b
-    Example:
+    Formats:
+      table     what the terminal says
+      json      the results document itself
+      html      a page to look at, one file
+      markdown  a summary for a job or a pull request
+      junit     tests, for Jenkins, GitLab and others
+      github    annotations on the lines of the cases
+      sarif     alerts for code scanning
+      badge     an SVG for a README
+
+    \b
+    Examples:
       bncheck report results.json --report table --all
+      bncheck report results.json --report markdown >> "$GITHUB_STEP_SUMMARY"
+      bncheck report results.json --report junit=junit.xml --report html=report.html
     """
     from bncheck.document import BadDocument
     from bncheck.running.journal import read

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
     from bncheck.document import Document
 
-FORMATS = ("table", "json")
+FORMATS = ("table", "json", "html", "markdown", "junit", "github", "sarif", "badge")
+"""Each is a module of `bncheck.reports`, imported when it is asked for."""
 
 LONGEST_NAME = 240
 
@@ -49,13 +52,19 @@ class _Report(click.ParamType):  # type: ignore[type-arg]  # not subscriptable b
             self.fail(f"{path!r} cannot be written", param, ctx)
         return form, target
 
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
+        if "=" in incomplete:
+            return [CompletionItem(incomplete, type="file")]
+        return [CompletionItem(form) for form in FORMATS if form.startswith(incomplete)]
+
 
 reports = click.option(
     "--report",
     "reports",
     multiple=True,
     type=_Report(),
-    help="table or json, to standard output or to =PATH. Repeatable; a table unless given.",
+    help=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}, to standard output or to =PATH. Repeatable; "
+    "a table unless given.",
 )
 
 every = click.option(
@@ -64,9 +73,10 @@ every = click.option(
 
 
 def check(chosen: Sequence[Chosen]) -> list[Chosen]:
-    """What is to be written; raises a usage error if two reports have one target."""
+    """What is to be written; raises a usage error if two reports have one target. GitHub's commands are lines that may
+    stand beside a table."""
     to_stdout = [form for form, path in chosen if path is None]
-    if len(to_stdout) > 1:
+    if len(to_stdout) > 1 and sorted(to_stdout) != ["github", "table"]:
         names = " and ".join(to_stdout)
         raise click.UsageError(f"{names} cannot both go to standard output; give one a file, FORMAT=PATH")
     files = [path.absolute() for _, path in chosen if path is not None]
@@ -77,11 +87,8 @@ def check(chosen: Sequence[Chosen]) -> list[Chosen]:
 
 def text(form: str, document: Document, *, seconds: float | None, every: bool, colour: bool = False) -> str:
     """A report as text."""
-    from bncheck.reports import json, table
-
-    if form == "json":
-        return json.render(document)
-    return table.render(document, seconds=seconds, every=every, colour=colour)
+    render: Callable[..., str] = importlib.import_module(f"bncheck.reports.{form}").render
+    return render(document, seconds=seconds, every=every, colour=colour) if form == "table" else render(document)
 
 
 def write(chosen: Sequence[Chosen], document: Document, *, seconds: float | None = None, every: bool = False) -> None:

@@ -32,7 +32,7 @@ def command(document: Document, result: Result) -> list[str] | None:
 def _where(record: CaseRecord) -> str | None:
     """What is to be told of where a case is: None if that is where cases are looked for anyway."""
     file = PurePath(record.file)
-    parts = file.with_suffix("").parts
+    parts = (*file.parts[:-1], file.stem)
     for depth in range(1, len(parts) + 1):
         name = "/".join(parts[-depth:])
         if record.id == name or record.id.startswith(f"{name}["):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Sequence
 
-from bncheck.document import Cause, Tensor
+from bncheck.document import Cause, Result, Tensor
 from bncheck.reports.columns import WIDTH, columns
 
 
@@ -41,12 +42,26 @@ def ratio(value: float) -> str:
     return f"{value:.2g}" if value < 100 else f"{value:.3g}"
 
 
+def subject(result: Result) -> str:
+    """The runner, and its device where that is not the CPU."""
+    return result.runner if result.device == "cpu" else f"{result.runner} on {result.device}"
+
+
+def worst(result: Result) -> Tensor | None:
+    """The tensor to tell of: of those that the causes name, or else of all, the one that is farthest off."""
+    blamed = [t for t in result.tensors if any(c.message.startswith(t.name) for c in result.causes)] or result.tensors
+    return max(blamed, key=lambda t: math.inf if t.bound_ratio is None else t.bound_ratio, default=None)
+
+
+HEADERS = ("tensor", "error", "x bound", "at", "is", "should be")
+
+
 def _table(tensors: Sequence[Tensor], width: int) -> str:
-    headers = ("tensor", "error", "x bound", "at", "is", "should be")
-    return columns(headers, map(_row, tensors), right=headers[1:3], width=width) if tensors else ""
+    return columns(HEADERS, map(row, tensors), right=HEADERS[1:3], width=width) if tensors else ""
 
 
-def _row(tensor: Tensor) -> list[str]:
+def row(tensor: Tensor) -> list[str]:
+    """What is told of a tensor's largest error, under `HEADERS`."""
     if tensor.max_abs is None or tensor.bound_ratio is None:
         return [tensor.name, *["-"] * 5]
     of_worst = ["-"] * 3 if tensor.at is None else [str(tensor.at), _number(tensor.actual), _number(tensor.expected)]

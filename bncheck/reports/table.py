@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,7 @@ import click
 from bncheck.document import Document, Result
 from bncheck.reports import reproduce
 from bncheck.reports.columns import WIDTH, columns, counted, shortened, wrapped
-from bncheck.reports.result import ratio, sentences
+from bncheck.reports.result import ratio, sentences, worst
 
 CASE_WIDTH = 36
 RUNNER_WIDTH = 20
@@ -37,7 +36,7 @@ def _plain(text: str, colour: str) -> str:  # noqa: ARG001
 def render(document: Document, *, seconds: float | None = None, every: bool = False, colour: bool = False) -> str:
     """The report. ``seconds``: how long the run took; ``every``: list every result, not only what is not a pass."""
     style: Style = _coloured if colour else _plain
-    parts = [_heading(document, seconds), _implementations(document)]
+    parts = [heading(document, seconds), _implementations(document)]
     if every:
         parts.append(_every(document, style))
     parts += [_known(document, every), _expected(document)]
@@ -45,7 +44,8 @@ def render(document: Document, *, seconds: float | None = None, every: bool = Fa
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _heading(document: Document, seconds: float | None) -> str:
+def heading(document: Document, seconds: float | None = None) -> str:
+    """How much ran, and in what time."""
     ran = {r.runner for r in document.results}
     devices = " and ".join(sorted({r.device for r in document.results})) or "cpu"
     took = f" in {seconds:.1f} s" if seconds is not None else ""
@@ -53,30 +53,44 @@ def _heading(document: Document, seconds: float | None) -> str:
     return f"{cases} x {counted(len(ran), 'runner')} on {devices}: {results}{took}"
 
 
-def _implementations(document: Document) -> str:
+RAN_VERDICTS = ("pass", "known", "fail", "error", "unsupported")
+
+
+def implementations(document: Document) -> tuple[list[str], list[list[str]]]:
+    """Headers and rows: what ran, in which version, and its verdicts counted; the device where there are several."""
     counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for result in document.results:
         counts[result.runner, result.device][result.verdict] += 1
-    verdicts = ("pass", "known", "fail", "error", "unsupported")
     several = len({i.device for i in document.implementations}) > 1
     rows = [
         [
             shortened(i.runner, RUNNER_WIDTH),
             *([i.device] if several else []),
             shortened(i.version or "does not load", 30),
-            *(counts[i.runner, i.device][v] for v in verdicts),
+            *(str(counts[i.runner, i.device][v]) for v in RAN_VERDICTS),
         ]
         for i in document.implementations
         if i.available or (i.runner, i.device) in counts
     ]
-    headers = ["runner", *(["device"] if several else []), "version", *verdicts]
-    table = columns(headers, rows, right=verdicts)
+    return ["runner", *(["device"] if several else []), "version", *RAN_VERDICTS], rows
+
+
+def _implementations(document: Document) -> str:
+    headers, rows = implementations(document)
+    table = columns(headers, rows, right=RAN_VERDICTS)
+    lines = [wrapped(line) for line in not_run(document)]
+    return "\n".join([table, "", *lines]) if lines else table
+
+
+def not_run(document: Document) -> list[str]:
+    """Why implementations did not run, in a line for each reason."""
+    ran = {(r.runner, r.device) for r in document.results}
+    several = len({i.device for i in document.implementations}) > 1
     by_reason: dict[str, list[str]] = defaultdict(list)
     for i in document.implementations:
-        if not i.available and (i.runner, i.device) not in counts:
+        if not i.available and (i.runner, i.device) not in ran:
             by_reason[i.reason or "not available"].append(f"{i.runner} on {i.device}" if several else i.runner)
-    lines = [wrapped(f"not run: {', '.join(names)}: {reason}") for reason, names in _merged(by_reason).items()]
-    return "\n".join([table, "", *lines]) if lines else table
+    return [f"not run: {', '.join(names)}: {reason}" for reason, names in _merged(by_reason).items()]
 
 
 def _merged(by_reason: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
@@ -118,43 +132,54 @@ def _runner(result: Result) -> str:
     return name if result.device == "cpu" else f"{name} on {result.device}"
 
 
-def _known(document: Document, every: bool) -> str:
-    known = [r for r in document.results if r.verdict == "known" and r.expectation is None]
-    if not known:
-        return ""
+KNOWN_HEADERS = ("runner", "cause", "cases", "requested", "used", "documented in")
+EXPECTED_HEADERS = ("runner", "cause", "cases", "expected by", "because")
+
+
+def known(document: Document) -> tuple[str, list[tuple[str, str, int, str, str, str]]]:
+    """How many results differ as documented, and in what, under `KNOWN_HEADERS`."""
+    documented = [r for r in document.results if r.verdict == "known" and r.expectation is None]
     specs = {c.id: c.spec for c in document.cases}
     groups: dict[tuple[str, str, str, str, str], int] = Counter()
-    for result in known:
+    for result in documented:
         for cause in result.causes:
             if cause.source is None:  # what only informs
                 continue
-            default = "default " if specs[result.case].get(cause.kind) == "default" else ""
+            default = "default " if specs.get(result.case, {}).get(cause.kind) == "default" else ""
             requested = "-" if cause.requested is None else f"{default}{_value(cause.requested)}"
             key = (_runner(result), cause.kind, requested, _value(cause.effective), cause.source.split(" <")[0])
             groups[key] += 1
     rows = [
-        [runner, kind, count, shortened(requested, 16), shortened(used, 22), source]
+        (runner, kind, count, shortened(requested, 16), shortened(used, 22), source)
         for (runner, kind, requested, used, source), count in sorted(groups.items())
     ]
-    hint = "" if every else "--all lists each"
-    head = f"Known: {counted(len(known), 'result')} {'differs' if len(known) == 1 else 'differ'} as documented"
-    table = columns(["runner", "cause", "cases", "requested", "used", "documented in"], rows, right=["cases"])
-    return f"{head:<70}{hint:>24}".rstrip() + "\n" + table
+    one = len(documented) == 1
+    return f"Known: {counted(len(documented), 'result')} {'differs' if one else 'differ'} as documented", rows
 
 
-def _expected(document: Document) -> str:
-    """What fails as its entry in an expectations file says, by entry."""
+def expected(document: Document) -> tuple[str, list[tuple[str, str, int, str, str]]]:
+    """How many results fail as entries in an expectations file say, and by which, under `EXPECTED_HEADERS`."""
     groups: dict[tuple[str, str, str, str], int] = Counter()
     for result in document.results:
         if (entry := result.expectation) is not None:
             kinds = ", ".join(result.kinds) or "error"
             groups[entry.source, _runner(result), kinds, " ".join(entry.reason.split())] += 1
-    if not groups:
-        return ""
     count = sum(groups.values())
-    rows = [[runner, kinds, count, source, reason] for (source, runner, kinds, reason), count in groups.items()]
-    table = columns(["runner", "cause", "cases", "expected by", "because"], rows, right=["cases"])
-    return f"Expected: {counted(count, 'result')} {'fails' if count == 1 else 'fail'} as expected\n{table}"
+    rows = [(runner, kinds, count, source, reason) for (source, runner, kinds, reason), count in groups.items()]
+    return f"Expected: {counted(count, 'result')} {'fails' if count == 1 else 'fail'} as expected", rows
+
+
+def _known(document: Document, every: bool) -> str:
+    head, rows = known(document)
+    if not any(r.verdict == "known" and r.expectation is None for r in document.results):
+        return ""
+    hint = "" if every else "--all lists each"
+    return f"{head:<70}{hint:>24}".rstrip() + "\n" + columns(KNOWN_HEADERS, rows, right=["cases"])
+
+
+def _expected(document: Document) -> str:
+    head, rows = expected(document)
+    return f"{head}\n{columns(EXPECTED_HEADERS, rows, right=['cases'])}" if rows else ""
 
 
 def _stale(document: Document, style: Style) -> str:
@@ -202,18 +227,30 @@ def _failed(document: Document, style: Style) -> str:
 
 
 def _failed_row(result: Result) -> list[str]:
-    blamed = [t for t in result.tensors if any(c.message.startswith(t.name) for c in result.causes)] or result.tensors
-    worst = max(blamed, key=lambda t: math.inf if t.bound_ratio is None else t.bound_ratio, default=None)
+    tensor = worst(result)
     kinds = ", ".join(result.kinds) or result.verdict
-    error = f"{worst.max_abs:.1e}" if worst and worst.max_abs is not None else "-"
-    times = ratio(worst.bound_ratio) if worst and worst.bound_ratio is not None else "-"
-    name = worst.name if worst else "-"
+    error = f"{tensor.max_abs:.1e}" if tensor and tensor.max_abs is not None else "-"
+    times = ratio(tensor.bound_ratio) if tensor and tensor.bound_ratio is not None else "-"
+    name = tensor.name if tensor else "-"
     return [shortened(result.case, CASE_WIDTH), _runner(result), name, error, times, kinds]
 
 
 def _closing(document: Document, style: Style) -> str:
+    if is_bad(document):
+        return style(outcome(document), "red")
+    judged = document.summary.passed or document.summary.known
+    return style(outcome(document), "green") if judged else outcome(document)
+
+
+def is_bad(document: Document) -> bool:
+    """Whether anything fails, is in error, is stale or is missing."""
+    return bool(document.cut_short or document.summary.fail or document.summary.error or document.stale)
+
+
+def outcome(document: Document) -> str:
+    """What came of it, in a line."""
     if document.cut_short:
-        return style(f"cut short after {counted(len(document.results), 'result')}", "red")
+        return f"cut short after {counted(len(document.results), 'result')}"
     summary = document.summary
     found = [
         (summary.fail, "discrepancy", "discrepancies"),
@@ -222,11 +259,11 @@ def _closing(document: Document, style: Style) -> str:
     ]
     told = [f"{n} {one if n == 1 else many}" for n, one, many in found if n]
     if told:
-        return style(", ".join(told), "red")
+        return ", ".join(told)
     if not (summary.passed or summary.known):
         return "nothing was judged"
     expected = sum(r.expectation is not None for r in document.results)
     known = f", {summary.known - expected} as documented" if summary.known > expected else ""
     known += f", {expected} as expected" if expected else ""
     unsupported = f", {summary.unsupported} unsupported" if summary.unsupported else ""
-    return style(f"no discrepancies: {summary.passed} as requested{known}{unsupported}", "green")
+    return f"no discrepancies: {summary.passed} as requested{known}{unsupported}"
