@@ -1,4 +1,4 @@
-"""What a project starts with, as data: a few cases, a file for what is expected to fail, and settings."""
+"""What a project starts with, as data: a few cases, a file for what is expected to fail, settings, workflows."""
 
 from __future__ import annotations
 
@@ -7,11 +7,24 @@ from collections.abc import Collection, Iterator, Sequence
 from importlib import resources
 from pathlib import PurePosixPath
 
+import jinja2
+
 from bncheck import pyproject
 from bncheck.case.problem import Problem
 from bncheck.pyproject import BadProject, Project
 
 _TEXTS = resources.files("bncheck") / "starting_cases"
+_WORKFLOWS = resources.files("bncheck") / "workflows"
+
+_PLACES = {
+    "github": PurePosixPath(".github/workflows/bncheck.yml"),
+    "github-gpu": PurePosixPath(".github/workflows/bncheck-gpu.yml"),
+    "gitlab": PurePosixPath(".gitlab/bncheck.yml"),
+}
+
+GITLAB = PurePosixPath(".gitlab-ci.yml")
+INCLUDE = "include: /.gitlab/bncheck.yml"
+"""What GitLab reads, and what it has to say for the job to run."""
 
 _SECTION = """\
 [tool.bncheck]
@@ -37,6 +50,25 @@ def _cases(folder: str) -> Iterator[tuple[str, bytes]]:
     place = _TEXTS / folder
     if place.is_dir():
         yield from ((case.name, case.read_bytes()) for case in place.iterdir())
+
+
+def workflow(
+    name: str, *, extras: Collection[str], on_gpu: Sequence[str], paths_are_set: bool
+) -> dict[PurePosixPath, bytes]:
+    """A workflow for CI, by its path below the project's folder. ``extras``: those that install what is to run;
+    ``on_gpu``: the runners for a GPU; ``paths_are_set``: the settings say where the cases are."""
+    source = (_WORKFLOWS / f"{name}.yml").read_text(encoding="utf-8")
+    environment = jinja2.Environment(
+        trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined, autoescape=False
+    )
+    text = environment.from_string(source).render(
+        bncheck=f"bncheck[{','.join(sorted(extras))}]" if extras else "bncheck",
+        cases="" if paths_are_set else " cases",
+        extras=extras,
+        on_gpu=on_gpu,
+    )
+    also = {GITLAB: f"{INCLUDE}\n".encode()} if name == "gitlab" else {}
+    return {_PLACES[name]: text.encode(), **also}
 
 
 def added(project: Project, runners: Sequence[str]) -> bytes:

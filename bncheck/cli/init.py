@@ -13,24 +13,37 @@ from bncheck.cli.settings import Refused
 from bncheck.pyproject import BadProject
 from bncheck.reports.columns import WIDTH
 
+WORKFLOWS = ("github", "github-gpu", "gitlab")
+
+GPU_FAMILIES = ("tensorflow", "torch")
+
 
 @click.command("init")
 @click.argument("folder", default=".", type=click.Path(path_type=Path, file_okay=False), metavar="[FOLDER]")
-def command(folder: Path) -> None:
+@click.option("--workflow", type=click.Choice(WORKFLOWS), help="Write a workflow for CI too, which runs the cases.")
+def command(folder: Path, workflow: str | None) -> None:
     """Write what a project starts with, into FOLDER or here.
 
     A few small cases fit for what is installed, an expectations file without entries, and [tool.bncheck] in
     pyproject.toml, which names the runners found. What exists already is left as it is.
 
+    A workflow installs bncheck with what is installed here, runs the cases on every push, and keeps the reports, of
+    failures too: for GitHub, for GitHub with a GPU on a machine of one's own, or for GitLab.
+
     \b
-    Example:
+    Examples:
       bncheck init && bncheck run
+      bncheck init --workflow github
     """
-    from bncheck import init
+    from bncheck import documented, init
     from bncheck.running.runners import select
 
     runners = select([])
-    here = [runner.spelling for runner in runners if runner.missing is None]
+    found = [runner for runner in runners if runner.missing is None]
+    here = [runner.spelling for runner in found]
+    on_gpu = [runner.spelling for runner in found if runner.family in GPU_FAMILIES]
+    if workflow == "github-gpu" and not on_gpu:
+        raise click.UsageError("no framework that runs on a GPU is installed here; pip install 'bncheck[torch]' first")
     absent = [runner.spelling for runner in runners if runner.missing is not None]
     file = folder / pyproject.NAME
     try:
@@ -39,17 +52,25 @@ def command(folder: Path) -> None:
     except BadProject as error:
         raise Refused(str(error)) from None
 
-    for name, text in init.files({runner.family for runner in runners if runner.missing is None}).items():
+    for name, text in init.files({runner.family for runner in found}).items():
         _tell(folder / name, None if _write(folder / name, text) else "it exists")
     if section is not None:
         _write(file, section, more=True)
     _tell(file, None if section is not None else "it has [tool.bncheck]")
+    has_paths = section is not None or (isinstance(project.table, dict) and "paths" in project.table)
+    if workflow is not None:
+        extras = {extra for name in here if (extra := documented.of(name).EXTRA)}
+        written = init.workflow(workflow, extras=extras, on_gpu=on_gpu, paths_are_set=has_paths)
+        for name, text in written.items():
+            exists = f"it exists; let it say {init.INCLUDE}" if name == init.GITLAB else "it exists"
+            _tell(folder / name, None if _write(folder / name, text) else exists)
 
     click.echo(f"\nRunners here: {', '.join(here)}")
     if absent:
         others = f"Not here, so not in {file}: {', '.join(absent)} (`bncheck runners` says why)"
         click.echo(textwrap.fill(others, WIDTH, break_on_hyphens=False, break_long_words=False))
-    has_paths = section is not None or (isinstance(project.table, dict) and "paths" in project.table)
+    if workflow is None:
+        click.echo(f"In CI: bncheck init --workflow, for {', '.join(WORKFLOWS[:-1])} or {WORKFLOWS[-1]}")
     run = "bncheck run" if has_paths else "bncheck run cases"
     click.echo(f"Next: {run if folder == Path() else f'cd {shlex.quote(str(folder))} && {run}'}")
 

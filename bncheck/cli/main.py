@@ -6,8 +6,7 @@ import importlib
 import sys
 
 import click
-
-from bncheck import __version__
+from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "init": "Write a few cases and settings to start with.",
@@ -34,15 +33,40 @@ class _Lazy(click.Group):
         command: click.Command = importlib.import_module(f"bncheck.cli.{cmd_name}").command
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        commands = [CompletionItem(name, help=does) for name, does in COMMANDS.items() if name.startswith(incomplete)]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+def _show_versions(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        from bncheck.cli.version import versions
+
+        click.echo(versions())
+        ctx.exit()
+
+
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="bncheck")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_show_versions,
+    help="Show the versions of bncheck and of the frameworks installed.",
+)
 def cli() -> None:
-    """Which frameworks agree about batch normalization, and why the others do not."""
+    """Which frameworks agree about batch normalization, and why the others do not.
+
+    \b
+    Examples:
+      bncheck run cases/
+      bncheck explain --shape 4,30,64,64 --layout NCHW --axis -1
+    """
 
 
 def main() -> None:

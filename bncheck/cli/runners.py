@@ -5,12 +5,23 @@ from __future__ import annotations
 import click
 
 
+def spellings_from(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    """What a shell completes a runner's name to: the built-in ones."""
+    from bncheck import documented
+
+    return [spelling for spelling in documented.spellings() if spelling.startswith(incomplete)]
+
+
 @click.command("runners")
 @click.option("--verbose", is_flag=True, help="Pass on what the frameworks print.")
 def command(verbose: bool) -> None:
     """Show which implementations can run here: versions, devices, and why others cannot.
 
-    Each framework is really imported, in a process of its own.
+    Each framework is really imported, in a process of its own; `bncheck --version` is quicker and imports none.
+
+    \b
+    Example:
+      bncheck runners --verbose
     """
     from tabulate import tabulate
 

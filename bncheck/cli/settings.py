@@ -34,8 +34,9 @@ class WithSettings(click.Command):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         refused = None
+        completing = extra.get("resilient_parsing", False)
         try:
-            settings = read(Path.cwd())
+            settings = Settings() if completing else read(Path.cwd())
         except BadProject as error:
             settings, refused = Settings(), Refused(str(error))
         defaults = {
