@@ -1,6 +1,7 @@
 """Runs cases on runners: a generator of events, with no opinion about what becomes of them.
 
-One worker process for each family of runners, at most one a core at a time.
+One worker process for each family of runners, or one a core where a family has much to do; at most one a core at a
+time.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from bncheck.running.line import Line, Task
 from bncheck.running.runners import Runner
 from bncheck.running.store import Store, new_folder
 
+MUCH = 1000
+"""Calls that are worth another worker, which may take some seconds to start."""
+
 
 def run(
     cases: Sequence[LoadedCase], runners: Sequence[Runner], options: Options | None = None
@@ -32,10 +36,12 @@ def run(
             yield Implementation(runner=runner.spelling, device=device, available=False, reason=runner.missing)
     present = sorted((r for r in runners if not r.missing), key=lambda r: r.family)
     families = [list(group) for _, group in itertools.groupby(present, key=lambda r: r.family)]
-    # What takes longest starts first: variants that have a worker of their own, then the family with most to do.
-    families.sort(key=lambda family: (not documented.apart(family[0].spelling), -len(family)))
     for family in families:
         yield Planned(family[0].family, len(family) * len(options.devices) * len(cases))
+    jobs = options.jobs or _cores()
+    families = [part for family in families for part in _shared_out(family, len(family) * len(cases), jobs)]
+    # What takes longest starts first: variants that have a worker of their own, then the family with most to do.
+    families.sort(key=lambda family: (not documented.apart(family[0].spelling), -len(family)))
     events: queue.Queue[Event | BaseException | None] = queue.Queue()
     stop = threading.Event()
     folder = new_folder()
@@ -58,7 +64,7 @@ def run(
             events.put(error)
 
     # Daemons, because a run that is ended does not wait for a comparison to finish.
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(len(lines), options.jobs or _cores()))]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(len(lines), jobs))]
     try:
         for thread in threads:
             thread.start()
@@ -78,6 +84,12 @@ def run(
         for thread in threads:
             thread.join(timeout=0.5)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _shared_out(family: list[Runner], calls: int, jobs: int) -> list[list[Runner]]:
+    """The runners of a family as so many workers take them."""
+    parts = min(len(family), jobs, max(1, calls // MUCH))
+    return [family[number::parts] for number in range(parts)]
 
 
 def _cores() -> int:

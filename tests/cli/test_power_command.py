@@ -37,7 +37,7 @@ def test_what_no_case_sees_is_said_with_the_case_that_would(power: Callable[...,
 def test_cases_can_be_chosen_by_their_ids(power: Callable[..., Said]) -> None:
     _, out, _ = power(corpus(), "-k", "video and flattened")
     assert [line.split()[0] for line in out.splitlines()[:2]] == ["case,", "video-flattened"]
-    assert "no case matches 'nothing'" in power(corpus(), "-k", "nothing")[2]
+    assert "no case matches 'nowhere'" in power(corpus(), "-k", "nowhere")[2]
 
 
 def test_bad_cases_and_no_cases_are_usage_errors(power: Callable[..., Said], write_case: Callable[..., Path]) -> None:
