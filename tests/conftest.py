@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,12 @@ def write_case(tmp_path: Path) -> Callable[..., Path]:
         return file
 
     return write
+
+
+def few_of_each_subject(cases: list[LoadedCase]) -> list[LoadedCase]:
+    """Of each folder of cases the first and the last, as they are sorted by id."""
+    subjects = [list(group) for _, group in itertools.groupby(cases, key=lambda case: case.id.partition("/")[0])]
+    return [case for subject in subjects for case in dict.fromkeys((subject[0], subject[-1]))]
 
 
 def make_case(**changes: Any) -> Case:

@@ -44,6 +44,8 @@ def calls(seen: Seen, question: Question, other: Question) -> tuple[Written, lis
         ["The call", *one.parts],
     ]
     if other is not question:
+        # A call may write into what it is given, so that the second gets a copy of what went into the first.
+        blocks[0].append("given = dict(moving_mean=moving_mean.copy(), moving_variance=moving_variance.copy())")
         again = _tensors(other.inputs, made)
         two = _written(seen, other, names)
         kept = [
@@ -52,7 +54,7 @@ def calls(seen: Seen, question: Question, other: Question) -> tuple[Written, lis
             if part not in one.parts or (i in (0, len(two.parts) - 1) and not part.startswith(("def ", "class ")))
         ]
         before = ["first = {name: np.array(value) for name, value in result.items() if value is not None}"]
-        before += ["given = dict(moving_mean=moving_mean, moving_variance=moving_variance)"]
+        before += ["moving_mean, moving_variance = (value.copy() for value in given.values())"]
         before += [f"x_before = {'batches[-1]' if question.case.batches > 1 else 'x'}"]
         blocks.append(["What goes in a second time", "\n".join([*before, *_of(again, two)])])
         blocks.append(["The second call", *kept])

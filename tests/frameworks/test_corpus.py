@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from conftest import few_of_each_subject
 
 import bncheck
 from bncheck.case.corpus import corpus
@@ -19,13 +20,6 @@ from bncheck.document import Document
 from bncheck.documented import by_default, spellings
 
 SLOW = {"torch:compile"}
-
-
-def few() -> list[str]:
-    """The ids of the cases that run on every spelling: of each subject the first and the last, as they are sorted."""
-    ids = [case.id for case in load([corpus()])]
-    subjects = [list(of_subject) for _, of_subject in itertools.groupby(ids, key=lambda name: name.partition("/")[0])]
-    return [chosen for of_subject in subjects for chosen in dict.fromkeys((of_subject[0], of_subject[-1]))]
 
 
 def unexpected(document: Document) -> dict[str, object]:
@@ -55,7 +49,7 @@ def test_equal_calls_give_equal_bits(by_the_usual_runners: Document) -> None:
 
 def test_a_few_cases_of_each_subject_are_so_on_every_other_spelling() -> None:
     others = [s for s in spellings() if s not in by_default() and s not in SLOW]
-    cases = few()
+    cases = [case.id for case in few_of_each_subject(load([corpus()]))]
     document = bncheck.run(runners=others, expression=" or ".join(cases))
     assert {(r.case, r.runner) for r in document.results} >= set(itertools.product(cases, others))
     assert unexpected(document) == {}

@@ -1,4 +1,7 @@
-"""Every script of the shipped cases, run where there is no bncheck: it makes the same call, and judges it the same."""
+"""Scripts run where there is no bncheck: each makes the same call, and judges it the same.
+
+They are those of all questions, and of the first and the last case of every other subject.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from conftest import own
+from conftest import few_of_each_subject, own
 
 from bncheck.case.inputs import make
-from bncheck.case.load import load
+from bncheck.case.load import LoadedCase, load
 from bncheck.document import Implementation, Result
 from bncheck.documented import by_default
 from bncheck.repro.script import script
@@ -69,12 +72,18 @@ class Ended(NamedTuple):
     printed: str
 
 
+def chosen() -> list[LoadedCase]:
+    shipped = load([CASES])
+    few = few_of_each_subject(shipped)
+    return [case for case in shipped if case in few or case.id.startswith("questions/")]
+
+
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> list[Ended]:
-    """The scripts of all shipped cases on all built-in runners and on wrong functions."""
+    """The scripts of the cases on the default runners and on wrong functions."""
     folder = tmp_path_factory.mktemp("scripts")
     (folder / "run_all.py").write_text(RUN_ALL)
-    cases = {case.id: case for case in load([CASES])}
+    cases = {case.id: case for case in chosen()}
     runners = {r.spelling: r for r in select([*by_default(), *map(own, WRONG)])}
     events = list(engine.run(list(cases.values()), list(runners.values())))
     implementations = {e.runner: e for e in events if isinstance(e, Implementation)}
@@ -101,10 +110,10 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> list[Ended]:
     return [Ended(results[file], Path(file).read_text(), *how) for each in said for file, how in each.items()]
 
 
-def test_there_is_a_script_of_every_case_on_every_runner(ended: list[Ended]) -> None:
+def test_there_is_a_script_of_each_result(ended: list[Ended]) -> None:
     count = Counter(e.result.runner for e in ended)
     assert set(count) == {*by_default(), *WRONG}
-    assert min(count.values()) >= len(load([CASES])) - 3
+    assert min(count.values()) >= 0.7 * len(chosen())
 
 
 def test_a_script_ends_with_1_where_what_was_requested_did_not_come_out(ended: list[Ended]) -> None:
@@ -134,7 +143,8 @@ def test_a_script_says_where_it_cannot_show_a_failure(ended: list[Ended]) -> Non
 def test_a_script_makes_the_very_call(ended: list[Ended]) -> None:
     """To the last bit, at the element of each tensor that a result names."""
     for e in ended:
-        assert e.values == {t.name: t.actual for t in e.result.tensors if t.at is not None}, e.result
+        returned = {t.name: t.actual for t in e.result.tensors if t.at is not None}
+        assert repr(e.values) == repr(returned), e.result  # NaN is written alike
 
 
 def test_a_script_prints_the_versions_that_it_ran_with(ended: list[Ended]) -> None:
