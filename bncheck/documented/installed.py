@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import Mapping
 
 _ALSO_AS = {
     "tensorflow": ("tensorflow-cpu", "tf-nightly", "tensorflow-intel", "tensorflow-macos"),
@@ -11,9 +12,13 @@ _ALSO_AS = {
 """Builds for another processor, and nightly ones, are distributions of other names."""
 
 
-def version_of(distribution: str) -> str | None:
-    """The installed version of a distribution; None if it is not there."""
+def version_of(distribution: str, installed: Mapping[str, str] | None = None) -> str | None:
+    """The version of a distribution, here or among those ``installed`` elsewhere; None if it is not there."""
     for name in (distribution, *_ALSO_AS.get(distribution, ())):
+        if installed is not None:
+            if name in installed:
+                return installed[name]
+            continue
         try:
             return importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bncheck.environments.interpreter import clean
 from bncheck.running import processes
 
 _WORKER = Path(__file__).parent.parent / "worker" / "__main__.py"
@@ -31,27 +32,29 @@ class WorkerDied(Exception):
 class Connection:
     """A worker, started at once; ``verbose`` passes on what it prints to standard error.
 
-    ``max_memory`` in bytes: a worker that holds more is ended. ``gpu``: it may see one. ``temporary``: a folder for
-    what it leaves behind, since it is ended rather than let go.
+    ``python``: an interpreter that is not our own, for it to run on. ``max_memory`` in bytes: a worker that holds more
+    is ended. ``gpu``: it may see one. ``temporary``: a folder for what it leaves behind, since it is ended rather than
+    let go.
     """
 
     def __init__(
         self,
         *,
+        python: Path | None = None,
         verbose: bool = False,
         max_memory: int | None = None,
         gpu: bool = False,
         temporary: Path | None = None,
     ) -> None:
         self._mark = processes.new_mark()
-        environment = {**os.environ, processes.MARK: self._mark}
+        environment = {**(clean(os.environ) if python else os.environ), processes.MARK: self._mark}
         if temporary is not None:
             temporary.mkdir(parents=True, exist_ok=True)
             environment["TMPDIR"] = str(temporary)
         if not gpu:
             environment["CUDA_VISIBLE_DEVICES"] = "-1"
         self._process = subprocess.Popen(
-            [sys.executable, str(_WORKER)],
+            [str(python or sys.executable), str(_WORKER)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

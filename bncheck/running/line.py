@@ -126,6 +126,7 @@ class Line:
                     if self._stop.is_set():
                         raise _Unavailable("the run was ended")
                     self._connection = Connection(
+                        python=runner.environment.python if runner.environment else None,
                         verbose=self._options.verbose,
                         max_memory=self._options.max_memory,
                         gpu="gpu" in self._options.devices,

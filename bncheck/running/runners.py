@@ -6,7 +6,7 @@ import difflib
 import fnmatch
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,15 +14,39 @@ from typing import TYPE_CHECKING
 from bncheck import documented
 from bncheck.documented.installed import version_of
 from bncheck.documented.reading import Call, Reading, Unsupported
+from bncheck.environments.interpreter import Environment
 
 if TYPE_CHECKING:
     from bncheck.case.model import Case
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_IN_ENVIRONMENT = re.compile(r"(?P<runner>[^@=]+)@(?P<environment>.+?)((?<![=<>!~])=(?P<own>[^=]+\.py:\w+))?")
 
 
 class BadRunner(Exception):
     """A spelling that names no runner; the message says how to mend it."""
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """A runner as it is written: ``NAME[:VARIANT]``, or a pattern of such, or ``LABEL=FILE.py:FUNCTION``; behind the
+    name or label ``@ENVIRONMENT``. ``name`` is without that and ``own`` is FILE.py:FUNCTION, or None."""
+
+    name: str
+    environment: str | None = None
+    own: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Spelling:
+        if found := _IN_ENVIRONMENT.fullmatch(text):
+            return cls(found["runner"], found["environment"], found["own"])
+        name, equals, own = text.partition("=")
+        return cls(name, None, own if equals else None)
+
+    @property
+    def whole(self) -> str:
+        """As it is called in results: without FILE.py:FUNCTION."""
+        return self.name + (f"@{self.environment}" if self.environment else "")
 
 
 @dataclass(frozen=True)
@@ -32,6 +56,7 @@ class Runner:
     ``spelling`` is its name in results, with its ``variant`` if it has one; ``family`` the worker process that it
     shares, ``load`` what that worker is told to load. ``missing`` says why it cannot run here, or is None; ``named``:
     by its name, not by a pattern. ``own``: FILE.py:FUNCTION as written, for one's own; None for a built-in runner.
+    ``environment``: where it runs, if not here.
     """
 
     spelling: str
@@ -40,16 +65,26 @@ class Runner:
     named: bool
     missing: str | None = None
     own: str | None = None
+    environment: Environment | None = None
+
+    @property
+    def name(self) -> str:
+        """Its spelling without the environment."""
+        return self.spelling.partition("@")[0]
 
     @property
     def variant(self) -> str | None:
-        return self.spelling.partition(":")[2] or None
+        return self.name.partition(":")[2] or None
 
     def documented(self, case: Case, device: str = "cpu") -> Reading | Unsupported:
         """How what is installed documents to read ``case``; one's own function is taken to do what is requested."""
         if self.own is not None:
             return as_requested(case)
-        return documented.of(self.spelling).documented(Call(case, installed(self.load), device, self.variant))
+        narrow = "bfloat16" in (case.input.dtype, case.parameters_dtype)
+        if narrow and self.environment is not None and "ml-dtypes" not in self.environment.distributions:
+            return Unsupported("there is no ml_dtypes in its environment, and so no bfloat16 in NumPy")
+        versions = installed(self.name, self.environment)
+        return documented.of(self.name).documented(Call(case, versions, device, self.variant))
 
 
 def as_requested(case: Case) -> Reading:
@@ -57,37 +92,50 @@ def as_requested(case: Case) -> Reading:
     return Reading(axis=case.axis, parameters_dtype=case.parameters_dtype)
 
 
-def select(spellings: Sequence[str]) -> list[Runner]:
+def select(spellings: Sequence[str], environments: Mapping[str, Environment | str] | None = None) -> list[Runner]:
     """The runners of ``--runner`` options, each once, in order; without any, the usual ones.
 
-    A pattern picks among what is installed. The result holds also what is not: built-in runners that were named, and
-    all others as absent, so that reports can list them. Raises `BadRunner`.
+    ``environments``: those that the spellings name, or why there is none. A pattern picks among what is installed. The
+    result holds also what is not: built-in runners that were named, and all others as absent, so that reports can list
+    them. Raises `BadRunner`.
     """
-    names = documented.spellings()
     chosen: dict[str, Runner] = {}
     if not spellings:
-        chosen = {name: _built_in(name, named=False) for name in documented.by_default()}
-    for spelling in spellings:
-        if "=" in spelling:
-            own = _own(spelling)
-            if own.spelling in chosen and chosen[own.spelling] != own:
-                raise BadRunner(f"two runners are labelled {own.spelling!r}; give each a label of its own")
-            chosen[own.spelling] = own
-        elif spelling in names:
-            chosen[spelling] = _built_in(spelling, named=True)
-        elif any(c in spelling for c in "*?["):
-            matched = fnmatch.filter(names, spelling)
-            if not matched:
-                raise BadRunner(f"no runner matches {spelling!r}; there are {', '.join(names)}")
-            for name in matched:
-                chosen.setdefault(name, _built_in(name, named=False))
-        else:
-            close = difflib.get_close_matches(spelling.lower(), names, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
-            if ".py" in spelling:
-                hint = "one's own is written LABEL=FILE.py:FUNCTION"
-            raise BadRunner(f"there is no runner {spelling!r}; {hint}")
+        chosen = {name: _built_in(Spelling(name), None, named=False) for name in documented.by_default()}
+    for spelling in map(Spelling.parse, spellings):
+        where = (environments or {})[spelling.environment] if spelling.environment else None
+        for runner in _matching(spelling, where):
+            before = chosen.get(runner.spelling)
+            if before is not None and (before.own, before.family) != (runner.own, runner.family):
+                raise BadRunner(f"two runners are labelled {runner.spelling!r}; give each a label of its own")
+            if before is None or runner.named:
+                chosen[runner.spelling] = runner
     return list(chosen.values())
+
+
+def _matching(spelling: Spelling, where: Environment | str | None) -> list[Runner]:
+    """The runners of one spelling. Raises `BadRunner`."""
+    names, name = documented.spellings(), spelling.name
+    if spelling.own is not None:
+        own = _own(spelling, None if isinstance(where, str) else where)
+        return [replace(own, missing=where) if isinstance(where, str) else own]
+    matched = fnmatch.filter(names, name)
+    if name not in names and not any(c in name for c in "*?["):
+        close = difflib.get_close_matches(name.lower(), names, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
+        if ".py" in name:
+            hint = "one's own is written LABEL=FILE.py:FUNCTION"
+        raise BadRunner(f"there is no runner {name!r}; {hint}")
+    if not matched:
+        raise BadRunner(f"no runner matches {name!r}; there are {', '.join(names)}")
+    if isinstance(where, str):  # what would match is not known, but it was asked for
+        return [Runner(spelling.whole, spelling.whole, name, named=True, missing=where)]
+    found = [_built_in(replace(spelling, name=each), where, named=name in names) for each in matched]
+    if where is None or name in names:
+        return found
+    if not any(runner.missing is None for runner in found):
+        raise BadRunner(f"{spelling.whole!r} matches nothing that can run there: {found[0].missing}")
+    return [runner for runner in found if runner.missing is None]
 
 
 def idle(runners: Sequence[Runner]) -> list[str]:
@@ -96,35 +144,55 @@ def idle(runners: Sequence[Runner]) -> list[str]:
     return [r.spelling for r in select(["*"]) if not r.missing and r.spelling not in chosen]
 
 
-def _built_in(spelling: str, *, named: bool) -> Runner:
-    module = documented.of(spelling)
-    absent = [need for need in module.NEEDS if version_of(need) is None]
+def _built_in(spelling: Spelling, where: Environment | None, *, named: bool) -> Runner:
+    name = spelling.name
+    module = documented.of(name)
+    here = where.distributions if where is not None else None
+    absent = [need for need in module.NEEDS if version_of(need, here) is None]
     missing = None
     if absent:
         missing = f"{', '.join(absent)} not installed; pip install 'bncheck[{module.EXTRA}]'"
-    family = spelling if documented.apart(spelling) else module.FAMILY
-    return Runner(spelling, family, spelling.partition(":")[0], named, missing)
+        if where is not None:
+            missing = f"{', '.join(absent)} not installed in {where.name}"
+    family = name if documented.apart(name) else module.FAMILY
+    return Runner(spelling.whole, _in(family, where), name.partition(":")[0], named, missing, environment=where)
+
+
+def _in(family: str, where: Environment | None) -> str:
+    return family if where is None else f"{family}@{where.name}"
 
 
 @cache
-def installed(name: str) -> Mapping[str, str]:
+def _versions(name: str) -> Mapping[str, str]:
+    """The versions of the distributions that a built-in runner needs, as they are installed here."""
+    return _of_needs(name, None)
+
+
+def installed(spelling: str, where: Environment | None = None) -> Mapping[str, str]:
     """The versions of the distributions that a built-in runner needs; what is absent is left out."""
-    found = {need: version_of(need) for need in documented.of(name).NEEDS}
+    name = spelling.partition(":")[0]
+    return _versions(name) if where is None else _of_needs(name, where.distributions)
+
+
+def _of_needs(name: str, distributions: Mapping[str, str] | None) -> Mapping[str, str]:
+    found = {need: version_of(need, distributions) for need in documented.of(name).NEEDS}
     return {need: version for need, version in found.items() if version is not None}
 
 
-def _own(spelling: str) -> Runner:
-    label, _, target = spelling.partition("=")
+def _own(spelling: Spelling, where: Environment | None) -> Runner:
+    label, target = spelling.name, str(spelling.own)
+    written = f"{spelling.whole}={target}"
     if not NAME.fullmatch(label):
         raise BadRunner(f"{label!r} is no label: letters, digits, _ . and -, beginning with a letter or digit")
     if label in documented.spellings():
         raise BadRunner(f"{label!r} is a built-in runner; give your own another label")
     file, colon, function = target.rpartition(":")
     if not colon or not function.isidentifier() or not file:
-        raise BadRunner(f"{spelling!r} should be LABEL=FILE.py:FUNCTION, for example {label}=kernels/bn.py:batch_norm")
+        raise BadRunner(f"{written!r} should be LABEL=FILE.py:FUNCTION, for example {label}=kernels/bn.py:batch_norm")
     path = Path(file)
     if path.suffix != ".py":
-        raise BadRunner(f"{spelling!r}: {file} is no Python file; name one that ends in .py")
+        raise BadRunner(f"{written!r}: {file} is no Python file; name one that ends in .py")
     if not path.is_file():
-        raise BadRunner(f"{spelling!r}: there is no file {file}")
-    return Runner(label, f"own:{path.resolve()}", f"own:{path.resolve()}:{function}", named=True, own=target)
+        raise BadRunner(f"{written!r}: there is no file {file}")
+    family, load = _in(f"own:{path.resolve()}", where), f"own:{path.resolve()}:{function}"
+    return Runner(spelling.whole, family, load, named=True, own=target, environment=where)
