@@ -80,10 +80,10 @@ class Runner:
         """How what is installed documents to read ``case``; one's own function is taken to do what is requested."""
         if self.own is not None:
             return as_requested(case)
-        narrow = "bfloat16" in (case.input.dtype, case.parameters_dtype)
-        if narrow and self.environment is not None and "ml-dtypes" not in self.environment.distributions:
+        where = self.environment
+        if where and "ml-dtypes" not in where.distributions and "bfloat16" in (case.input.dtype, case.parameters_dtype):
             return Unsupported("there is no ml_dtypes in its environment, and so no bfloat16 in NumPy")
-        versions = installed(self.name, self.environment)
+        versions = installed(self.name, where)
         return documented.of(self.name).documented(Call(case, versions, device, self.variant))
 
 
