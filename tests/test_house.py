@@ -42,8 +42,10 @@ MAY_IMPORT = {
     "diff": {"causes", "document", "growth"},
     "expectations": {"causes", "case", "document", "growth"},
     "worker": set(),
-    "environments": set(),
-    "running": MATHEMATICS | {"case", "documented", "document", "environments", "expectations", "judge", "worker"},
+    "processes": set(),
+    "environments": {"processes"},
+    "running": MATHEMATICS
+    | {"case", "documented", "document", "environments", "expectations", "judge", "processes", "worker"},
     "reports": {"causes", "case", "document", "diff"},
     "repro": MATHEMATICS | {"case", "documented", "document", "judge", "reports", "running", "worker"},
     "pyproject": {"case"},

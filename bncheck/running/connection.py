@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bncheck.environments.interpreter import clean
-from bncheck.running import processes
+from bncheck import processes
 
 _WORKER = Path(__file__).parent.parent / "worker" / "__main__.py"
 _KEPT = 4096

@@ -19,7 +19,7 @@ from bncheck.case import inputs
 from bncheck.case.load import LoadedCase
 from bncheck.judge.references import References
 from bncheck.reference import Reference, Tensor
-from bncheck.running import processes
+from bncheck import processes
 from bncheck.semantics import Semantics
 from bncheck.worker import wire
 
