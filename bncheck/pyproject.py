@@ -1,4 +1,4 @@
-"""A project's pyproject.toml: which one holds for a folder, what is in it, and where in it."""
+"""A project's pyproject.toml or bncheck.toml: which one holds for a folder, what is in it, and where in it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ else:
     import tomli as tomllib
 
 NAME = "pyproject.toml"
+ALONE = "bncheck.toml"
+"""A file of nothing but settings, which goes before a pyproject.toml beside it."""
+
 TABLE = ("tool", "bncheck")
 
 
 class BadProject(Exception):
-    """A pyproject.toml that cannot be used; the message is a line ``file:line:column: what`` for each problem."""
+    """A file that cannot be used; the message is a line ``file:line:column: what`` for each problem."""
 
     def __init__(self, *problems: Problem) -> None:
         super().__init__("\n".join(str(problem) for problem in sorted(problems)))
@@ -31,20 +34,25 @@ class BadProject(Exception):
 
 @dataclass(frozen=True)
 class Project:
-    """A pyproject.toml as read: the file as seen from the current folder, its text, and the data in it."""
+    """A file as read: its name as seen from the current folder, its text, and the data in it."""
 
     file: Path
     text: str
     data: Mapping[str, Any]
 
     @property
+    def _root(self) -> tuple[str, ...]:
+        """Where the settings stand: ``[tool.bncheck]``, or in a bncheck.toml without one everything."""
+        return () if self.file.name == ALONE and _at(self.data, TABLE) is None else TABLE
+
+    @property
     def table(self) -> Any:
-        """What stands at ``[tool.bncheck]``: a table, if all is well; None if nothing does."""
-        return _at(self.data, TABLE)
+        """The settings: a table, if all is well; None if there are none."""
+        return _at(self.data, self._root)
 
     def problem(self, message: str, *key: str) -> Problem:
-        """A problem with a key of ``[tool.bncheck]``, at its place; without a key, with the table itself."""
-        path = (*TABLE, *key)
+        """A problem with a setting, at its place; without a key, with all of them."""
+        path = (*self._root, *key)
         lines = [line + "\n" for line in self.text.split("\n")]
 
         def has(count: int) -> bool:
@@ -58,27 +66,30 @@ class Project:
 
         line = bisect.bisect_left(range(len(lines)), True, key=has)
         text = lines[line - 1]
-        return Problem(self.file, line, max(text.find(path[-1]), 0) + 1, message)
+        return Problem(self.file, line, max(text.find(path[-1]) if path else 0, 0) + 1, message)
 
 
 def nearest(folder: Path) -> Project | None:
-    """The pyproject.toml that has ``[tool.bncheck]``, in ``folder`` or else as near above it as any.
+    """The bncheck.toml, or the pyproject.toml that has ``[tool.bncheck]``, in ``folder`` or else as near above it as
+    any.
 
     Raises `BadProject` if one that speaks of bncheck cannot be read; what is wrong with others is not our business.
     """
     start = Path(os.path.abspath(folder))  # noqa: PTH100  # without `..`
     for place in (start, *start.parents):
-        file = Path(os.path.relpath(place / NAME))
-        if not os.path.isfile(file):  # noqa: PTH113  # also where it may not be asked
-            continue
-        content = read(file)
-        if b"bncheck" in content and (project := parse(file, content)).table is not None:
-            return project
+        for name in (ALONE, NAME):
+            file = Path(os.path.relpath(place / name))
+            if not os.path.isfile(file):  # noqa: PTH113  # also where it may not be asked
+                continue
+            content = read(file)
+            about_us = name == ALONE or b"bncheck" in content
+            if about_us and (project := parse(file, content)).table is not None:
+                return project
     return None
 
 
 def read(file: Path) -> bytes:
-    """The content of a pyproject.toml. Raises `BadProject`."""
+    """The content of a file. Raises `BadProject`."""
     try:
         return file.read_bytes()
     except OSError as error:
@@ -86,7 +97,7 @@ def read(file: Path) -> bytes:
 
 
 def parse(file: Path, content: bytes) -> Project:
-    """What a pyproject.toml says. Raises `BadProject` where it is not TOML."""
+    """What a file says. Raises `BadProject` where it is not TOML."""
     try:
         text = content.decode("utf-8")
         return Project(file, text, tomllib.loads(text))

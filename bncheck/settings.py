@@ -1,4 +1,4 @@
-"""A project's settings: what ``[tool.bncheck]`` of its pyproject.toml says in place of the command line."""
+"""A project's settings: what its pyproject.toml or bncheck.toml says in place of the command line."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import difflib
 import json
 import os
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from bncheck import pyproject
+from bncheck.case.problem import Problem
+from bncheck.environments.wanted import Misplaced, Wanted, is_path, of_table
 from bncheck.pyproject import BadProject, Project
+from bncheck.spelling import Spelling
 
 DEVICE_CHOICES = ("cpu", "gpu", "all")
 
@@ -23,8 +26,8 @@ class Settings:
 
     ``paths``: case files and folders of them, which exist. ``runners``: as after ``--runner``, yet to be judged by
     `running.runners.select`. ``device``: one of `DEVICE_CHOICES`. ``timeout``: seconds for a case. ``max_memory``:
-    bytes for a worker. ``expectations``: a file, which may not exist. What was relative to the pyproject.toml is now
-    relative to the current folder. ``project`` is where they stand.
+    bytes for a worker. ``expectations``: a file, which may not exist. ``environments``: by their names. What was
+    relative to the file is now relative to the current folder. ``project`` is where they stand.
     """
 
     paths: tuple[Path, ...] = ()
@@ -33,6 +36,7 @@ class Settings:
     timeout: float | None = None
     max_memory: int | None = None
     expectations: Path | None = None
+    environments: Mapping[str, Wanted] = field(default_factory=dict)
     project: Project | None = None
 
     def bad(self, name: str, message: str) -> BadProject:
@@ -42,7 +46,7 @@ class Settings:
 
 
 def read(folder: Path) -> Settings:
-    """The settings of the nearest pyproject.toml at or above ``folder`` that has ``[tool.bncheck]``.
+    """The settings of the nearest bncheck.toml, or pyproject.toml that has ``[tool.bncheck]``, at or above ``folder``.
 
     Raises `BadProject` with everything that is wrong with them, each with its place and its cure.
     """
@@ -53,10 +57,13 @@ def read(folder: Path) -> Settings:
     if not isinstance(table, dict):
         raise BadProject(project.problem("should be a table; write [tool.bncheck] on a line of its own"))
     found: dict[str, Any] = {}
-    problems = []
+    problems: list[Problem] = []
     for name, value in table.items():
         if name not in _JUDGES:
             problems.append(project.problem(_unknown(name), name))
+            continue
+        if name == "environments" and isinstance(value, dict):
+            found[name] = _environments(value, project, problems)
             continue
         try:
             found[name.replace("-", "_")] = _JUDGES[name](value, project.file.parent)
@@ -93,9 +100,29 @@ def _runners(value: Any, home: Path) -> tuple[str, ...]:
 
 
 def _runner(text: str, home: Path) -> str:
-    label, equals, target = text.partition("=")
-    file, colon, function = target.rpartition(":")
-    return f"{label}={_from_here(file, home)}:{function}" if equals and colon and file else text
+    spelling = Spelling.parse(text)
+    file, colon, function = (spelling.own or "").rpartition(":")
+    if colon and file:
+        spelling = replace(spelling, own=f"{_from_here(file, home)}:{function}")
+    if spelling.environment and is_path(spelling.environment):
+        spelling = replace(spelling, environment=_from_here(spelling.environment, home))
+    return str(spelling)
+
+
+def _environments(tables: dict[str, Any], project: Project, problems: list[Problem]) -> dict[str, Wanted]:
+    """The environments of a table of tables; what is wrong is added to the ``problems``."""
+    found = {}
+    for name, table in tables.items():
+        try:
+            found[name] = of_table(name, table, project.file.parent)
+        except ValueError as error:
+            key = (error.key,) if isinstance(error, Misplaced) else ()
+            problems.append(project.problem(f"environments.{name}: {error}", "environments", name, *key))
+    return found
+
+
+def _no_environments(value: Any, home: Path) -> Any:  # noqa: ARG001
+    raise ValueError(f"should be a table; write [tool.bncheck.environments.NAME], not {_shown(value)}")
 
 
 def _device(value: Any, home: Path) -> str:  # noqa: ARG001
@@ -129,6 +156,7 @@ _JUDGES: dict[str, Callable[[Any, Path], Any]] = {
     "timeout": _timeout,
     "max-memory": _max_memory,
     "expectations": _expectations,
+    "environments": _no_environments,
 }
 """The settings that there are, each with what makes its value of what was written in a file in ``home``, or raises
 `ValueError`."""

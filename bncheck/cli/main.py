@@ -18,6 +18,7 @@ COMMANDS = {
     "report": "Render a report of a results document, whenever it was written.",
     "diff": "Say what changed from one run to another, by their results documents.",
     "repro": "Print a failure as a script that runs without bncheck, for an upstream issue.",
+    "environments": "Show, build and remove the environments of old and new releases that runners run in.",
     "runners": "Show which implementations can run here, their versions, and why others cannot.",
 }
 """Each command and what it does; stated here so that listing them imports none."""

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bncheck.cli.interrupting import interruptible
 from bncheck.cli.paths import exit_with
+from bncheck.cli.placing import runners_or_exit
 from bncheck.cli.runners import spellings_from
+from bncheck.cli.settings import WithSettings
 
 if TYPE_CHECKING:
     from bncheck.case.load import LoadedCase
@@ -30,7 +33,7 @@ class NotRun(click.ClickException):
     exit_code = 3
 
 
-@click.command("repro")
+@click.command("repro", cls=WithSettings)
 @click.argument("identity", metavar="CASE")
 @click.argument("spelling", metavar="RUNNER", shell_complete=spellings_from)
 @click.option(
@@ -63,12 +66,9 @@ def command(identity: str, spelling: str, roots: tuple[Path, ...], device: str) 
     from bncheck.repro.relation import is_written_out
     from bncheck.repro.script import script
     from bncheck.repro.seen import Seen
-    from bncheck.running.runners import BadRunner, select
 
-    try:
-        runners = select([spelling])
-    except BadRunner as error:
-        raise click.UsageError(str(error)) from None
+    with interruptible():
+        runners = runners_or_exit([spelling], click.get_current_context().obj.environments)
     if len(runners) > 1:
         raise click.UsageError(f"{spelling!r} are several runners; name one, such as {runners[0].spelling}")
     (runner,) = runners

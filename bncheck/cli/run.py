@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-import signal
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +13,12 @@ import click
 
 from bncheck.case.corpus import corpus
 from bncheck.cli.expectations import books_or_exit, bring_up_to_date, expectations, update
+from bncheck.cli.interrupting import interruptible
 from bncheck.cli.paths import load_or_exit, matched, matching, max_elements
+from bncheck.cli.placing import runners_or_exit
 from bncheck.cli.reports import Chosen, check, every, replaceable, reports, write
 from bncheck.cli.runners import spellings_from
-from bncheck.cli.settings import WithSettings, paths, wrong
+from bncheck.cli.settings import WithSettings, paths
 from bncheck.settings import DEVICE_CHOICES, size
 
 if TYPE_CHECKING:
@@ -52,8 +53,9 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # not subscriptable befo
     multiple=True,
     metavar="RUNNER",
     shell_complete=spellings_from,
-    help="A runner by name, a pattern such as 'torch*', or one's own as LABEL=FILE.py:FUNCTION. Repeatable; without "
-    "it, every implementation that is installed. A runner that is named must run.",
+    help="A runner by name, a pattern such as 'torch*', or one's own as LABEL=FILE.py:FUNCTION; behind the name "
+    "@ENVIRONMENT, as set in pyproject.toml or written out: keras@tensorflow-cpu==2.15.1. Repeatable; without it, "
+    "every implementation that is installed. A runner that is named must run.",
 )
 @reports
 @every
@@ -124,23 +126,21 @@ def command(
     from bncheck.running.events import DEVICES, Options
     from bncheck.running.expecting import gate
     from bncheck.running.journal import Journal
-    from bncheck.running.runners import BadRunner, select
 
     wanted = check(reports)
-    try:
-        runners = select(spellings)
-    except BadRunner as error:
-        raise wrong("spellings", str(error)) from None
     if update and not (paths or expectations):
         raise click.UsageError("--update-expectations: name the cases, or a file with --expectations")
     paths = paths or (corpus(),)
     loaded = load_or_exit(paths, max_elements)
     books = books_or_exit(paths, loaded, expectations, update=update)
     cases = matched(loaded, expression)
+    settings = click.get_current_context().obj
+    with interruptible():
+        runners = runners_or_exit(spellings, settings.environments)
 
     started = time.time()
     beginning = begin(started, cases)
-    judging = gate(books, started, runners, click.get_current_context().obj.runners)
+    judging = gate(books, started, runners, settings.runners)
     devices = DEVICES if device == "all" else (device,)
     options = Options(devices=devices, timeout=timeout, max_memory=max_memory, jobs=jobs, verbose=verbose)
     try:
@@ -173,7 +173,7 @@ def _run(
     from bncheck.running.events import found
 
     findings = Findings()
-    with _interruptible(), contextlib.closing(events), Progress() as progress:
+    with interruptible(), contextlib.closing(events), Progress() as progress:
         try:
             for event in events:
                 progress.on(event)
@@ -188,23 +188,6 @@ def _run(
         except KeyboardInterrupt:
             return findings, True
     return findings, False
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGTERM is taken as Ctrl-C is; of either, only the first counts, since ending a run takes a moment."""
-
-    def interrupt(*_: object) -> None:
-        for other in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(other, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = {s: signal.signal(s, interrupt) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _exit_code(document: Document, runners: Sequence[Runner], *, gpu: bool, stale: bool) -> int:

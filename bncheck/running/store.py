@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from bncheck import processes
 from bncheck.case import inputs
 from bncheck.case.load import LoadedCase
 from bncheck.judge.references import References
 from bncheck.reference import Reference, Tensor
-from bncheck import processes
 from bncheck.semantics import Semantics
 from bncheck.worker import wire
 
@@ -28,9 +28,6 @@ PREFIX = "bncheck-"
 KEPT_BYTES = 1 << 29
 KEPT_CASES = 256
 """How much to keep for workers that are behind; what is dropped beyond that is made again, the same."""
-
-MAPPED = 1 << 20
-"""Bytes from which a tensor is mapped from its file, not held in memory too (each mapping holds a file open)."""
 
 
 class Prepared:
@@ -66,7 +63,7 @@ class Prepared:
         return made
 
     def _allocate(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
-        if math.prod(shape) * dtype.itemsize < MAPPED:
+        if math.prod(shape) * dtype.itemsize < wire.MAPPED:
             return np.empty(shape, dtype)
         described = {"path": str(self.folder / name), "dtype": dtype.name, "shape": list(shape)}
         self.described[name] = described
