@@ -1,7 +1,8 @@
 """What changed from one run to another, wherever each was made: results are matched, and each pair is judged.
 
 A pair is one case on one implementation and device. Where an implementation ran on a single device in each run and
-these differ, as on a CPU machine and a GPU machine, its results are pairs too. A case that now asks something else is
+these differ, as on a CPU machine and a GPU machine, its results are pairs too; so they are where it ran in a single
+environment in each run and these differ, as before and after an upgrade. A case that now asks something else is
 not compared.
 
 It is a regression that a pass or known result fails or is in error, that a failure becomes an error, and that a failure
@@ -16,11 +17,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from bncheck.causes import CauseKind
-from bncheck.document import Cause, Document, Result, Stale
+from bncheck.document import Cause, Document, Implementation, Result, Stale
 from bncheck.growth import grew
+from bncheck.spelling import Spelling
+
+RunnersPart = TypeVar("RunnersPart", Implementation, Result)
 
 Effect = Literal["regression", "other", "better"]
 
@@ -102,7 +106,9 @@ class Change:
 class Diff:
     """All that changed from ``old`` to ``new``.
 
-    ``devices``: implementations whose results on one device are compared with those on another. ``stale``: expectations
+    ``devices``: implementations whose results on one device are compared with those on another; ``environments``: those
+    whose results in one environment are compared with those in another (None: bncheck's own), from now on called
+    without it. ``stale``: expectations
     that are stale only in ``new``. ``alike``: how many pairs of results are.
     """
 
@@ -111,6 +117,7 @@ class Diff:
     environment: tuple[Difference, ...]
     versions: tuple[Difference, ...]
     devices: tuple[Difference, ...]
+    environments: tuple[Difference, ...]
     went: Lone
     came: Lone
     altered: tuple[Altered, ...]
@@ -122,8 +129,21 @@ class Diff:
     def is_empty(self) -> bool:
         """Whether the runs are alike in all but when they were made."""
         lone = (part for one in (self.went, self.came) for part in (one.implementations, one.cases, one.results))
-        differing = (self.environment, self.versions, self.devices, self.altered, self.changes, self.stale)
+        differing = (
+            self.environment,
+            self.versions,
+            self.devices,
+            self.environments,
+            self.altered,
+            self.changes,
+            self.stale,
+        )
         return not any((*differing, *lone))
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the new run has every result of the old one, as it was."""
+        return not (self.changes or self.altered or self.went.implementations or self.went.cases or self.went.results)
 
     def of(self, effect: Effect) -> tuple[Change, ...]:
         """The changes that have an effect."""
@@ -133,6 +153,8 @@ class Diff:
 def diff(old: Document, new: Document) -> Diff:
     """What changed from ``old`` to ``new``. Every result of both is in one place: in a change, in a pair that is alike,
     in an altered case, or in what went or came."""
+    environments = _moved_environments(_runners(old), _runners(new))
+    old, new = (_without_environments(document, environments) for document in (old, new))
     moved = _moved_devices(_present(old), _present(new))
     before = _Side(old, {runner: device for runner, (device, _) in moved.items()})
     after = _Side(new, {runner: device for runner, (_, device) in moved.items()})
@@ -152,6 +174,7 @@ def diff(old: Document, new: Document) -> Diff:
         environment=_differences(_facts(old, apart=both_gpu), _facts(new, apart=both_gpu)),
         versions=_differences(_versions(before, after), _versions(after, before)),
         devices=tuple(Difference(runner, *devices) for runner, devices in moved.items()),
+        environments=environments,
         went=went,
         came=came,
         altered=tuple(
@@ -172,6 +195,36 @@ def _present(document: Document) -> set[Place]:
     """What was available, or has results all the same: those of a runner that does not load are errors."""
     available = {(i.runner, i.device) for i in document.implementations if i.available}
     return available | {(r.runner, r.device) for r in document.results}
+
+
+def _runners(document: Document) -> set[Spelling]:
+    return {Spelling.parse(runner) for runner, _ in _present(document)}
+
+
+def _moved_environments(old: set[Spelling], new: set[Spelling]) -> tuple[Difference, ...]:
+    """The runners that each run has in a single environment that the other has not."""
+    before, after = old - new, new - old
+    moved = []
+    for name in sorted({spelling.name for spelling in before | after}):
+        ours, theirs = ([s.environment for s in side if s.name == name] for side in (before, after))
+        if len(ours) == len(theirs) == 1:
+            moved.append(Difference(name, ours[0], theirs[0]))
+    return tuple(moved)
+
+
+def _without_environments(document: Document, moved: tuple[Difference, ...]) -> Document:
+    """A document with the runners that have ``moved`` called by their names alone."""
+    names = {Spelling(d.name, place).whole: d.name for d in moved for place in (d.old, d.new)}
+    return document.model_copy(
+        update={
+            "implementations": [_renamed(i, names) for i in document.implementations],
+            "results": [_renamed(result, names) for result in document.results],
+        }
+    )
+
+
+def _renamed(part: RunnersPart, names: Mapping[str, str]) -> RunnersPart:
+    return part.model_copy(update={"runner": names[part.runner]}) if part.runner in names else part
 
 
 def _moved_devices(old: Iterable[Place], new: Iterable[Place]) -> dict[str, tuple[str, str]]:

@@ -258,6 +258,32 @@ def test_a_runner_on_several_devices_is_compared_on_each() -> None:
     assert [(i.runner, i.device) for i in found.came.implementations] == [("torch", "gpu")]
 
 
+def test_a_runner_in_another_environment_each_time_is_compared_with_itself() -> None:
+    old = document(result("known", "epsilon", runner="tf-keras@old"), result(runner="numpy"))
+    new = document(result(runner="tf-keras@new"), result(runner="numpy"))
+    found = diff(old, new)
+    assert found.environments == (Difference("tf-keras", "old", "new"),)
+    assert [(c.old.runner, c.old.verdict, c.new.verdict) for c in found.changes] == [("tf-keras", "known", "pass")]
+    assert not found.went.implementations
+    assert not found.came.implementations
+    assert diff(document(result(runner="torch")), new).environments == ()
+
+
+def test_bnchecks_own_environment_is_one_of_them() -> None:
+    found = diff(document(result(runner="keras@keras==3.0")), document(result("fail", "axis", runner="keras")))
+    assert found.environments == (Difference("keras", "keras==3.0", None),)
+    assert [c.effect for c in found.changes] == ["regression"]
+
+
+def test_what_both_runs_have_in_one_environment_is_compared_there() -> None:
+    old = document(result(runner="keras@a"), result(runner="keras"))
+    new = document(result("fail", "axis", runner="keras@a"), result(runner="keras"), result(runner="keras@b"))
+    found = diff(old, new)
+    assert (found.environments, found.alike) == ((), 1)
+    assert [c.new.runner for c in found.changes] == ["keras@a"]
+    assert [i.runner for i in found.came.implementations] == ["keras@b"]
+
+
 def test_ones_own_runner_is_matched_by_its_label() -> None:
     old = document(result(runner="mine"), versions={"mine": "a.py:f"})
     new = document(result("fail", "axis", runner="mine"), versions={"mine": "b.py:g"})

@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "judge": MATHEMATICS | {"case", "documented", "document"},
     "power": MATHEMATICS | {"case", "judge"},
     "growth": {"document"},
-    "diff": {"causes", "document", "growth"},
+    "diff": {"causes", "document", "growth", "spelling"},
     "expectations": {"causes", "case", "document", "growth"},
     "worker": set(),
     "processes": set(),

@@ -92,7 +92,11 @@ def test_a_file_that_is_broken_and_does_not_speak_of_bncheck_is_none_of_our_busi
     [
         ("timeot = 3", "unknown setting `timeot`; did you mean `timeout`?"),
         ("max_memory = '2G'", "unknown setting `max_memory`; did you mean `max-memory`?"),
-        ("colour = 3", "unknown setting `colour`; there are paths, runners, device, timeout, max-memory, expectations"),
+        (
+            "colour = 3",
+            "unknown setting `colour`; there are paths, runners, device, timeout, max-memory, expectations, "
+            "environments",
+        ),
         ("paths = 'cases'", 'paths: should be a list of texts, for example ["cases"], not "cases"'),
         ("paths = []", 'paths: should be a list of texts, for example ["cases"], not []'),
         ("paths = ['']", 'paths: should be a list of texts, for example ["cases"], not [""]'),
@@ -174,3 +178,64 @@ def test_reading_them_is_light_enough_for_a_pytest_plugin() -> None:
     code += f"print({heavy} & {{*sys.modules}})"
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert process.stdout == "set()\n"
+
+
+ENVIRONMENTS = """\
+[tool.bncheck]
+runners = ["numpy@old", "mine@old=k.py:f", "torch@./.venv"]
+
+[tool.bncheck.environments.old]
+python = "3.8"
+packages = ["tensorflow-cpu==2.4.4"]
+
+[tool.bncheck.environments.here]
+interpreter = ".venv"
+"""
+
+
+def test_environments_are_read_with_paths_of_the_file(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(project, ENVIRONMENTS)
+    monkeypatch.chdir(project / "cases")
+    settings = read(Path())
+    assert set(settings.environments) == {"old", "here"}
+    assert settings.environments["old"].packages == ("tensorflow-cpu==2.4.4",)
+    assert settings.environments["here"].interpreter == Path("../.venv")
+    assert settings.runners == ("numpy@old", "mine@old=../k.py:f", "torch@../.venv")
+
+
+def test_everything_that_is_wrong_with_environments_is_said_with_its_place(project: Path) -> None:
+    text = """\
+[tool.bncheck.environments.a]
+pyhton = "3.8"
+packages = ["six"]
+
+[tool.bncheck.environments.b]
+packages = ["--index-url=x"]
+
+[tool.bncheck.environments."c d"]
+packages = ["six"]
+"""
+    assert refusal(project, text).splitlines() == [
+        "pyproject.toml:2:1: environments.a: unknown key `pyhton`; there are python, packages, until, interpreter",
+        "pyproject.toml:6:1: environments.b: '--index-url=x' is no requirement; write for example "
+        "tensorflow-cpu==2.4.4",
+        "pyproject.toml:8:29: environments.c d: 'c d' is no name: letters, digits, _ . and -, beginning with a letter "
+        "or digit",
+    ]
+    assert "should be a table" in refusal(project, '[tool.bncheck]\nenvironments = ["a"]\n')
+
+
+@pytest.mark.parametrize("prefix", ["", "tool.bncheck."], ids=["as it is", "as in pyproject.toml"])
+def test_a_bncheck_toml_holds_settings_alone_and_goes_first(project: Path, prefix: str) -> None:
+    write(project, EVERYTHING)
+    head = "[tool.bncheck]\n" if prefix else ""
+    text = f'{head}timeout = 5\n[{prefix}environments.old]\npackages = ["six"]\n'
+    (project / "bncheck.toml").write_text(text, encoding="utf-8")
+    settings = read(Path())
+    assert (settings.timeout, settings.paths, set(settings.environments)) == (5.0, (), {"old"})
+
+
+def test_what_is_wrong_with_a_bncheck_toml_is_said_with_its_place(project: Path) -> None:
+    (project / "bncheck.toml").write_text("\ntimeot = 5\n", encoding="utf-8")
+    with pytest.raises(BadProject, match=r"bncheck\.toml:2:1: unknown setting `timeot`; did you mean `timeout`\?"):
+        read(Path())

@@ -76,10 +76,11 @@ class Uv:
             self.stop()
         said = []
         assert self._process.stderr is not None
-        for line in self._process.stderr:
-            text = re.sub(r"[^\x20-\x7e]", " ", line.decode("utf-8", "replace").rstrip())
-            said.append(text)
-            self._told(text)
+        with self._process.stderr as stream:
+            for line in stream:
+                text = re.sub(r"[^\x20-\x7e]", " ", line.decode("utf-8", "replace").rstrip())
+                said.append(text)
+                self._told(text)
         if self._process.wait():
             words = _error(said)
             raise Unbuildable(

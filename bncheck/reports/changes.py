@@ -16,6 +16,7 @@ from bncheck.document import Document, Result, Stale, Tensor
 from bncheck.reports.columns import WIDTH, columns, counted, shortened, wrapped
 from bncheck.reports.result import ratio, sentences
 
+OWN = "bncheck's own environment"
 CASE_WIDTH = 40
 RUNNER_WIDTH = 20
 SAID_WIDTH = 60
@@ -66,6 +67,8 @@ def _circumstances(diff: Diff) -> str:
     runners: dict[str, list[str]] = defaultdict(list)
     for d in diff.versions:
         runners[f"{d.old or 'does not load'} -> {d.new or 'does not load'}"].append(d.name)
+    for d in diff.environments:
+        runners[f"in {d.old or OWN} -> in {d.new or OWN}"].append(d.name)
     for d in diff.devices:
         runners[f"on {d.old} -> on {d.new}"].append(d.name)
     lines += [f"{', '.join(names)} {change}" for change, names in runners.items()]

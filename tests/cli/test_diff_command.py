@@ -53,6 +53,21 @@ def test_a_kernel_that_became_wrong_is_exit_1_and_one_that_became_right_is_exit_
     assert bncheck("diff", wrong, wrong) == (0, "no changes: 4 results alike\n", "")
 
 
+def test_a_strict_diff_fails_for_what_changed_for_the_better_and_for_what_went(
+    bncheck: Bncheck, made: Callable[[str], Path]
+) -> None:
+    right, wrong = made("right"), made("epsilon_dropped")
+    assert bncheck("diff", wrong, right)[0] == 0
+    assert bncheck("diff", "--strict", wrong, right)[0] == 1
+    assert bncheck("diff", "--strict", right, right)[0] == 0
+    document = json.loads(right.read_text())
+    document["results"] = [part for part in document["results"] if part["runner"] == "numpy"]
+    document["implementations"] = [part for part in document["implementations"] if part["runner"] == "numpy"]
+    right.write_text(json.dumps(document))
+    assert bncheck("diff", wrong, right)[0] == 0
+    assert bncheck("diff", "--strict", wrong, right)[0] == 1
+
+
 def test_another_machines_device_is_no_other_implementation(bncheck: Bncheck, made: Callable[[str], Path]) -> None:
     path = made("right")
     document = json.loads(path.read_text())
