@@ -18,7 +18,9 @@ from bncheck.document import Cause, Verdict
 from bncheck.documented.reading import KINDS, Fact
 from bncheck.judge import compare
 from bncheck.judge.compare import Comparison, Expected
-from bncheck.judge.diagnose.result import Diagnosis, Failed, diagnose
+from bncheck.judge.diagnose.result import Diagnosis, Failed, diagnose, epsilon_seen
+from bncheck.judge.diagnose.solved import Solved
+from bncheck.judge.diagnose.words import interval_of
 from bncheck.judge.evidence import MOST_VALUES, evidence, lines
 from bncheck.judge.question import AFFECTS, Due, Question
 from bncheck.judge.transposed import transposition
@@ -118,7 +120,10 @@ def judge(question: Question, returned: Mapping[str, Tensor], unlike: Sequence[U
     _explain(judgement, judged, question, requested, documented.semantics)
     if differing:
         if judgement.verdict == "known":
-            judgement.causes += [_known_cause(fact, case.requested) for fact in differing]
+            seen = _epsilon_seen(judged, question, documented) if any(f.field == "epsilon" for f in differing) else None
+            judgement.causes += [
+                _known_cause(fact, case.requested, seen if fact.field == "epsilon" else None) for fact in differing
+            ]
         judgement.documented = document.Documented(
             source="; ".join(dict.fromkeys(str(f.source) for f in differing)),
             differs=[KINDS[f.field] for f in differing],
@@ -306,13 +311,29 @@ def _contradiction(name: str, requested: Semantics, documented: Semantics) -> st
     return f"{name} is as requested, but documented is {parts}."
 
 
-def _known_cause(fact: Fact, requested: Semantics) -> Cause:
+def _epsilon_seen(judged: Mapping[str, _Judged], question: Question, documented: Due) -> Solved | None:
+    """The epsilon that a known output shows, which the documented one fits: the interval says how well that is known.
+    None where it shows none."""
+    trials = Trials(question.case, question.inputs, question.reading.parameters_dtype)
+    for name in ("output", "inference"):
+        found = judged.get(name)
+        if found is not None and found.verdict == "known" and found.comparable is not None:
+            seen = epsilon_seen(trials, name, found.comparable, documented.semantics)
+            if seen is not None and np.isfinite(seen.high - seen.low):
+                return seen
+    return None
+
+
+def _known_cause(fact: Fact, requested: Semantics, seen: Solved | None) -> Cause:
     used, wanted = (_WORDS.get(value, value) for value in (fact.value, getattr(requested, fact.field)))
+    low, high = interval_of(seen) if seen else ("", "")
+    numbers = [f"{value:g}" if isinstance(value, float) else value for value in (used, wanted)]
     return Cause(
         kind=KINDS[fact.field],
         requested=wanted,
         effective=used,
-        message=f"{used} used, {wanted} requested: {fact.words}.",
+        interval=[seen.low, seen.high] if seen else None,
+        message=f"{numbers[0]} used{f' ({low} to {high} fit)' if seen else ''}, {numbers[1]} requested: {fact.words}.",
         source=str(fact.source),
     )
 

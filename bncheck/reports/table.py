@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from bncheck.document import Document, Result
+from bncheck.document import Cause, Document, Result
 from bncheck.reports import reproduce
 from bncheck.reports.columns import WIDTH, columns, counted, shortened, wrapped
 from bncheck.reports.result import ratio, sentences, worst
@@ -113,7 +113,7 @@ def _every(document: Document, style: Style) -> str:
     rows = []
     for result in document.results:
         largest = max((t.bound_ratio or 0.0 for t in result.tensors), default=None)
-        note = result.reason or result.error or "; ".join([c.kind for c in result.causes] + result.notes)
+        note = result.reason or result.error or "; ".join([*map(_caused, result.causes), *result.notes])
         verdict = style(result.verdict, colours.get(result.verdict, "yellow"))
         rows.append([_runner(result), verdict, "-" if largest is None else ratio(largest), note])
     header, *lines = columns(["runner", "verdict", "x bound", "note"], rows, ["x bound"], WIDTH - 2).split("\n")
@@ -124,6 +124,11 @@ def _every(document: Document, style: Style) -> str:
             listed.append(last)
         listed.append(f"  {line}")
     return "\n".join(listed)
+
+
+def _caused(cause: Cause) -> str:
+    """The kind of a cause, and of one that was solved what fits."""
+    return cause.kind if cause.interval is None else f"{cause.kind}: {cause.message}"
 
 
 def _runner(result: Result) -> str:

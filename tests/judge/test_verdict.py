@@ -100,6 +100,23 @@ def test_only_the_facts_that_touch_a_tensor_are_its_causes() -> None:
     assert (result.verdict, [c.kind for c in result.causes]) == ("known", ["epsilon"])
 
 
+RAISED = Fact("epsilon", 1.001e-5, "it is raised", SOURCE)
+
+
+def test_a_documented_epsilon_is_told_with_what_the_output_shows() -> None:
+    variance = {"gamma": 1.0, "beta": 0.0, "moving_mean": 0.0}
+    asked = question(make_case(mode="inference", epsilon=0.0, parameters={**variance, "moving_variance": 1.0}), RAISED)
+    (cause,) = judged(asked, replace(asked.case.requested, epsilon=1.001e-5)).causes
+    low, high = cause.interval
+    assert low < 1e-5 < 1.001e-5 < high  # at a variance of 1 it may be either
+    assert f"1.001e-05 used ({low:.2g}"[:18] in cause.message
+    assert cause.message.endswith("fit), 0 requested: it is raised.")
+
+    asked = question(make_case(mode="inference", epsilon=0.0, parameters={**variance, "moving_variance": 1e-8}), RAISED)
+    low, high = judged(asked, replace(asked.case.requested, epsilon=1.001e-5)).causes[0].interval
+    assert 1.0005e-5 < low < 1.001e-5 < high < 1.0015e-5  # a small one pins it
+
+
 def test_documented_low_precision_widens_only_its_own_bound() -> None:
     case = make_case(input={"dtype": "bfloat16"}, mode="inference")
     asked, plain = question(case, NARROW), question(case)

@@ -15,6 +15,7 @@ from bncheck.formats import Format
 from bncheck.judge.compare import Comparison
 from bncheck.judge.diagnose import epsilon, precision, statistics, words
 from bncheck.judge.diagnose.search import Explanation, Found, GradientSearch, MovingSearch, OutputSearch
+from bncheck.judge.diagnose.solved import Solved
 from bncheck.judge.trials import Elements, Trials, sampled
 from bncheck.reference import Tensor
 from bncheck.semantics import Semantics
@@ -290,10 +291,15 @@ def _output(
     return None
 
 
+def epsilon_seen(trials: Trials, name: str, output: Tensor, semantics: Semantics) -> Solved | None:
+    """The epsilon that an output shows, ``output`` or ``inference`` by its ``name``, if it is otherwise read like that;
+    None if there is none."""
+    return epsilon.solve(sampled(trials, name, output, []), semantics)
+
+
 def _epsilon_unseen(trials: Trials, failed: Failed, explanation: Explanation) -> list[str]:
     """That an output cannot show its epsilon, if it cannot."""
-    elements = sampled(trials, failed.name, failed.tensor, [])
-    seen = epsilon.solve(elements, explanation.semantics)
+    seen = epsilon_seen(trials, failed.name, failed.tensor, explanation.semantics)
     if seen is None or not (seen.holds(0.0) and seen.holds(trials.case.requested.epsilon) and np.isfinite(seen.high)):
         return []
     return [f"{failed.name} cannot show epsilon: the variance drowns any up to {seen.high:.2g}"]

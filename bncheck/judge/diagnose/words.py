@@ -189,7 +189,7 @@ def _used(solved: Solved, named: Sequence[Known]) -> float:
 
 
 def _solved(used: float, solved: Solved, asked: float | str, named: Sequence[Known], case: Case) -> str:
-    low, high = _interval(solved)
+    low, high = interval_of(solved)
     wanted = asked if isinstance(asked, str) else f"{asked:g}"
     message = f"{_other_than(used, asked)} used ({low} to {high} fit), {wanted} requested"
     if not named:
@@ -213,8 +213,8 @@ def _other_than(value: float, asked: float | str) -> str:
     return next((t for d in range(4, 18) if float(t := f"{value:.{d}g}") != asked), repr(value))
 
 
-def _interval(solved: Solved) -> tuple[str, str]:
-    """Both ends, rounded outwards to two digits of the width between them."""
+def interval_of(solved: Solved) -> tuple[str, str]:
+    """Both ends of what fits, rounded outwards to two digits of the width between them."""
     low, high = max(solved.low, 0.0), solved.high
     if not high > low or not math.isfinite(high):
         return f"{low:.6g}", f"{high:.6g}"
