@@ -7,27 +7,32 @@ import os
 import textwrap
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bncheck import settings
 from bncheck.case.corpus import corpus
 from bncheck.case.load import LoadedCase
 from bncheck.case.problem import BadCases
 from bncheck.case.select import chosen
 from bncheck.case.sound import load_sound
 from bncheck.document import Cause, Document, Findings, Result, Tensor, Verdict
+from bncheck.environments.wanted import Wanted
 from bncheck.expectations.book import books
 from bncheck.judge.given import array, call
 from bncheck.judge.verdict import judge
+from bncheck.pyproject import BadProject
 from bncheck.reports.columns import WIDTH
 from bncheck.reports.result import told
 from bncheck.running import engine, inprocess
 from bncheck.running.beginning import begin
 from bncheck.running.events import CASE_SECONDS, DEVICES, Options, found
 from bncheck.running.expecting import gate
-from bncheck.running.runners import BadRunner, select
+from bncheck.running.placed import placed
+from bncheck.running.runners import BadRunner
+from bncheck.spelling import Spelling
 
 __all__ = ["BadCases", "BadRunner", "Diagnosis", "Discrepancy", "Document", "check", "diagnose", "run"]
 
@@ -53,9 +58,10 @@ def run(
 
     ``paths``: the cases (None: those that come with bncheck), ``expression``: only those whose ids match, as after
     ``-k``. ``runners``: names, patterns, or one's own as ``LABEL=FILE.py:FUNCTION``; without any, all that are
-    installed. ``device``: ``cpu``, ``gpu`` or ``all``. ``timeout``: seconds for a case; ``max_memory``: bytes for a
-    worker; ``expectations``: what is known to fail (None: ``expectations.yaml`` beside the cases); ``jobs``: workers
-    at a time.
+    installed; with ``@ENVIRONMENT`` behind a name, in an environment of the pyproject.toml that holds here or one that
+    is written out, which is built if need be. ``device``: ``cpu``, ``gpu`` or ``all``. ``timeout``: seconds for a case;
+    ``max_memory``: bytes for a worker; ``expectations``: what is known to fail (None: ``expectations.yaml`` beside the
+    cases); ``jobs``: workers at a time.
 
     Returns the results document. A runner that could not run is among its ``implementations``, as not available, with
     the reason; expectations that no longer hold are ``stale``. Raises `BadCases` for case files and expectations,
@@ -67,7 +73,8 @@ def run(
     """
     if device not in (*DEVICES, "all"):
         raise ValueError(f"there is no device {device!r}; there are {', '.join(DEVICES)} and all")
-    selected = select([runners] if isinstance(runners, str) else list(runners))
+    spellings = [runners] if isinstance(runners, str) else list(runners)
+    selected = placed(spellings, _environments(spellings))
     loaded = load_sound(_paths(paths))
     cases = chosen(loaded, expression)
     file = Path(expectations).resolve(strict=True) if expectations is not None else None
@@ -236,6 +243,16 @@ def diagnose(
     )
     judged = judge(question, returned)
     return Diagnosis(judged.verdict, tuple(judged.causes), tuple(judged.notes), tuple(judged.tensors))
+
+
+def _environments(spellings: Sequence[str]) -> Mapping[str, Wanted]:
+    """The environments that are set, if any is named. Raises `BadRunner`."""
+    if not any(Spelling.parse(spelling).environment for spelling in spellings):
+        return {}
+    try:
+        return settings.read(Path()).environments
+    except BadProject as error:
+        raise BadRunner(str(error)) from None
 
 
 def _paths(paths: Paths | None) -> list[Path]:

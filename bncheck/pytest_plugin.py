@@ -65,7 +65,8 @@ class Cases:
     def __init__(self, config: pytest.Config) -> None:
         from bncheck.pyproject import BadProject
         from bncheck.running.events import CASE_SECONDS, Options
-        from bncheck.running.runners import BadRunner, select
+        from bncheck.running.placed import placed
+        from bncheck.running.runners import BadRunner
         from bncheck.settings import read
 
         try:
@@ -78,7 +79,7 @@ class Cases:
         self._device = config.getoption("bncheck_device") or (settings.device if settings.device == "gpu" else "cpu")
         spellings = config.getoption("bncheck_runner")
         try:
-            runners = select(spellings or settings.runners)
+            runners = placed(spellings or settings.runners, settings.environments)
         except BadRunner as error:
             if not spellings:
                 raise pytest.UsageError(str(settings.bad("runners", str(error)))) from None

@@ -98,5 +98,5 @@ class Uv:
 def _error(said: Sequence[str]) -> str:
     """uv's own words on what went wrong, in a line: from its error on."""
     first = next((number for number, line in enumerate(said) if line.startswith("error:")), 0)
-    words = " ".join(" ".join(said[first:]).split()).removeprefix("error: ")
+    words = "; ".join(line.strip() for line in said[first:] if line.strip()).removeprefix("error: ")
     return words or "it said nothing"

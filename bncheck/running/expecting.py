@@ -9,10 +9,11 @@ from bncheck import documented
 from bncheck.expectations.book import Book
 from bncheck.expectations.gate import Gate
 from bncheck.running.runners import Runner, idle
+from bncheck.spelling import Spelling
 
 
 def gate(books: Sequence[Book], started: float, runners: Sequence[Runner], spellings: Iterable[str] = ()) -> Gate:
     """``started`` in seconds since the epoch says what day it is; ``spellings``: of runners that a project has beside
     the ``runners`` of this run, so that an entry about one of them is no misspelling."""
-    known = [*documented.spellings(), *(spelling.partition("=")[0] for spelling in spellings)]
+    known = [*documented.spellings(), *(Spelling.parse(spelling).whole for spelling in spellings)]
     return Gate(books, datetime.date.fromtimestamp(started), idle=idle(runners), known=known)
