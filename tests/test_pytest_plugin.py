@@ -246,7 +246,7 @@ def test_an_option_that_cannot_be_is_a_usage_error(project: pytest.Pytester, opt
 def test_a_runner_that_is_not_installed_is_a_usage_error_only_if_it_was_named(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runners, "version_of", lambda distribution: "2" if distribution == "numpy" else None)
+    monkeypatch.setattr(runners, "version_of", lambda distribution, _: "2" if distribution == "numpy" else None)
     result = project.runpytest_inprocess("--bncheck", "cases", "--bncheck-runner=torch")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: bncheck: torch: torch not installed; pip install 'bncheck[[]torch[]]'"])

@@ -128,7 +128,7 @@ def _every(document: Document, style: Style) -> str:
 
 def _caused(cause: Cause) -> str:
     """The kind of a cause, and of one that was solved what fits."""
-    return cause.kind if cause.interval is None else f"{cause.kind}: {cause.message}"
+    return cause.kind if cause.interval is None else f"{cause.kind}: {cause.message.partition(', ')[0]}"
 
 
 def _runner(result: Result) -> str:
