@@ -13,7 +13,7 @@ import click
 
 from bncheck.diff import Altered, Change, Diff, Lone, unnumbered
 from bncheck.document import Document, Result, Stale, Tensor
-from bncheck.reports.columns import WIDTH, columns, counted, shortened, wrapped
+from bncheck.reports.columns import WIDTH, columns, counted, shortened, shortened_name, wrapped
 from bncheck.reports.result import ratio, sentences
 
 OWN = "bncheck's own environment"
@@ -193,7 +193,7 @@ def _way(change: Change) -> str:
     place = f" on {new.device}" if old.device == new.device != "cpu" else ""
     about = "; ".join(_about(change))
     verdicts = f"{_verdict(old)} -> {_verdict(new)}"
-    return f"{shortened(new.runner, RUNNER_WIDTH)}{place}: {verdicts}{f' ({about})' if about else ''}"
+    return f"{shortened_name(new.runner, RUNNER_WIDTH)}{place}: {verdicts}{f' ({about})' if about else ''}"
 
 
 def _verdict(result: Result) -> str:

@@ -30,6 +30,14 @@ def shortened(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 3] + "..."
 
 
+def shortened_name(runner: str, width: int) -> str:
+    """A runner's name, cut in the middle if it is in an environment: the end of that is its release."""
+    if len(runner) <= width or "@" not in runner:
+        return shortened(runner, width)
+    end = runner[-(width // 2 - 2) :]
+    return f"{runner[: width - 3 - len(end)]}...{end}"
+
+
 def wrapped(text: str, indent: str = "", hanging: str | None = None) -> str:
     """A paragraph, indented, and from its second line by ``hanging`` where that is another indent."""
     after = indent if hanging is None else hanging

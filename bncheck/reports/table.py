@@ -11,7 +11,7 @@ import click
 
 from bncheck.document import Cause, Document, Result
 from bncheck.reports import reproduce
-from bncheck.reports.columns import WIDTH, columns, counted, shortened, wrapped
+from bncheck.reports.columns import WIDTH, columns, counted, shortened, shortened_name, wrapped
 from bncheck.reports.result import ratio, sentences, worst
 
 CASE_WIDTH = 36
@@ -64,7 +64,7 @@ def implementations(document: Document) -> tuple[list[str], list[list[str]]]:
     several = len({i.device for i in document.implementations}) > 1
     rows = [
         [
-            shortened(i.runner, RUNNER_WIDTH),
+            shortened_name(i.runner, RUNNER_WIDTH),
             *([i.device] if several else []),
             shortened(i.version or "does not load", 30),
             *(str(counts[i.runner, i.device][v]) for v in RAN_VERDICTS),
@@ -133,7 +133,7 @@ def _caused(cause: Cause) -> str:
 
 def _runner(result: Result) -> str:
     """The runner, and its device where that is not the CPU."""
-    name = shortened(result.runner, RUNNER_WIDTH)
+    name = shortened_name(result.runner, RUNNER_WIDTH)
     return name if result.device == "cpu" else f"{name} on {result.device}"
 
 
