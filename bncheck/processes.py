@@ -1,22 +1,102 @@
-"""Ending a worker with everything that it started, and seeing how much memory it takes."""
+"""Processes that may be any executable: hearing them out, ending them with all they started, seeing their memory."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import selectors
 import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import psutil
 
 MARK = "BNCHECK_WORKER"
 """The environment variable by which what a worker started is recognized, wherever in the process tree it went."""
 
-
 LOOKS = 50
+MOST = 1 << 20
+"""Bytes that a process may say before it is ended."""
+
+GLANCE = 0.2
+"""Seconds between looks at whether a process lives."""
+
+
+class Unruly(Exception):
+    """A process hung, or said too much; the message says which."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a process ended, and what it said on standard output and standard error."""
+
+    code: int
+    out: bytes
+    err: bytes
+
+
+def hear(command: Sequence[str], environment: Mapping[str, str], seconds: float) -> Said:
+    """Run a command to its end, with nothing on standard input, and leave nothing running of what it started.
+
+    Raises `Unruly`, and OSError if it cannot be started.
+    """
+    mark = new_mark()
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**environment, MARK: mark},
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + seconds
+    try:
+        with process:
+            try:
+                out, err = _heard(process, deadline)
+                return Said(process.wait(max(0.0, deadline - time.monotonic())), out, err)
+            finally:
+                end(process, mark)
+    except subprocess.TimeoutExpired:
+        raise Unruly(f"did not end within {seconds:g} s") from None
+
+
+def _heard(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bytes]:
+    """What a process says until it ends, even if its own children hold its pipes open; it may still be running."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    out, err = process.stdout.fileno(), process.stderr.fileno()
+    heard = {out: b"", err: b""}
+    with selectors.DefaultSelector() as open_pipes:
+        for pipe in heard:
+            open_pipes.register(pipe, selectors.EVENT_READ)
+        while open_pipes.get_map():
+            ended = process.poll() is not None
+            ready = open_pipes.select(min(GLANCE, deadline - time.monotonic()))
+            for key, _ in ready:
+                words = os.read(key.fd, 1 << 16)
+                heard[key.fd] += words
+                if not words:
+                    open_pipes.unregister(key.fd)
+            if sum(map(len, heard.values())) > MOST:
+                raise Unruly(f"said more than {MOST:,} bytes")
+            if (ended and not ready) or time.monotonic() > deadline:
+                break
+    return heard[out], heard[err]
+
+
+def printable(text: str) -> str:
+    """A text of someone else's as it may be shown on a terminal: what would move it or colour it is spelled out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def last_words(said: bytes, most: int = 200) -> str:
+    """The last line that says something, at most so much of it, as it may be shown; empty if there is none."""
+    lines = said.decode("utf-8", "replace").splitlines()
+    return printable(next((line.strip() for line in reversed(lines) if line.strip()), "")[:most])
 
 
 def new_mark() -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
-import json
 import os
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 from packaging.utils import canonicalize_name
+from pydantic import Field, TypeAdapter, ValidationError
+
+from bncheck import processes
 
 SECONDS = 30.0
 """What an interpreter may take to say where it looks for packages."""
@@ -20,6 +22,9 @@ LEAST_PYTHON = (3, 7)
 """What a worker runs on."""
 
 _ASK = "import sys; del sys.path[0]; import json; print(json.dumps([list(sys.version_info[:3]), sys.path]))"
+
+_Number = Annotated[int, Field(strict=True, ge=0, lt=1000)]
+_ANSWER = TypeAdapter(tuple[tuple[_Number, _Number, _Number], list[str]])
 
 
 class BadInterpreter(Exception):
@@ -51,14 +56,10 @@ def inspect(name: str, python: Path) -> Environment:
         raise BadInterpreter(f"there is no interpreter {python}")
     python = Path(os.path.abspath(python))  # noqa: PTH100  # what a virtual environment links to is another one
     version, places = _told(python)
-    if tuple(version) < LEAST_PYTHON:
+    if version < LEAST_PYTHON:
         least = ".".join(map(str, LEAST_PYTHON))
         raise BadInterpreter(f"{python} is Python {'.'.join(map(str, version))}; a worker needs {least} or newer")
-    found = {}
-    for distribution in reversed(list(importlib.metadata.distributions(path=places))):  # the first on the path counts
-        named = distribution.metadata["Name"]
-        if isinstance(named, str):
-            found[str(canonicalize_name(named))] = distribution.version
+    found = _installed(places)
     if "numpy" not in found:
         raise BadInterpreter(f"{python} has no NumPy, which a worker needs; install numpy there")
     return Environment(name, python, ".".join(map(str, version)), found)
@@ -70,40 +71,32 @@ def clean(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
 
 
-def _told(python: Path) -> tuple[list[int], list[str]]:
-    """The version of an interpreter and where it looks for modules, as it says itself."""
+def _told(python: Path) -> tuple[tuple[int, ...], list[str]]:
+    """The version of an interpreter and the folders where it looks for modules, as it says itself."""
     try:
-        asked = subprocess.run(
-            [str(python), "-c", _ASK],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            env=clean(os.environ),
-            timeout=SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise BadInterpreter(f"{python} did not answer within {SECONDS:g} s") from None
+        said = processes.hear([str(python), "-c", _ASK], clean(os.environ), SECONDS)
+    except processes.Unruly as how:
+        raise BadInterpreter(f"{python} {how}, asked for its version; name a Python interpreter") from None
     except OSError as error:
         raise BadInterpreter(f"{python} cannot be run: {error.strerror}") from None
-    lines = asked.stdout.decode("utf-8", "replace").strip().splitlines()
-    if asked.returncode or not lines:
-        words = asked.stderr.decode("utf-8", "replace").strip().splitlines()
-        said = f': "{words[-1][:200]}"' if words else ""
-        raise BadInterpreter(f"{python} is no Python interpreter{said}")
+    answer = processes.last_words(said.out, most=len(said.out))
+    if said.code or not answer:
+        words = processes.last_words(said.err)
+        raise BadInterpreter(f"{python} is no Python interpreter" + (f': "{words}"' if words else ""))
     try:
-        return _checked(json.loads(lines[-1]))
-    except (ValueError, RecursionError):
-        raise BadInterpreter(f"{python} is no Python interpreter: it answered {lines[-1][:80]!r}") from None
+        version, places = _ANSWER.validate_json(answer)
+    except ValidationError:
+        raise BadInterpreter(f'{python} is no Python interpreter: it answered "{answer[:80]}"') from None
+    # These tests raise nothing, whatever the text is.
+    return version, [place for place in places if os.path.isabs(place) and os.path.isdir(place)]  # noqa: PTH112, PTH117
 
 
-def _checked(answer: Any) -> tuple[list[int], list[str]]:
-    """The answer, if it has the form that was asked for. Raises `ValueError`."""
-    if isinstance(answer, list) and len(answer) == 2:
-        version, places = answer
-        if _are(version, int) and len(version) == 3 and _are(places, str):
-            return version, places
-    raise ValueError(answer)
-
-
-def _are(values: Any, kind: type) -> bool:
-    return isinstance(values, list) and all(isinstance(value, kind) for value in values)
+def _installed(places: Sequence[str]) -> dict[str, str]:
+    """The version of each distribution in these folders, by its canonical name; what has no sound one is left out."""
+    found = {}
+    for distribution in reversed(list(importlib.metadata.distributions(path=list(places)))):  # the first counts
+        with contextlib.suppress(ValueError, OSError):
+            name, version = distribution.metadata["Name"], distribution.version
+            if isinstance(name, str) and isinstance(version, str) and (name + version).isprintable():
+                found[str(canonicalize_name(name))] = version
+    return found

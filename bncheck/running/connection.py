@@ -13,14 +13,15 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NoReturn
 
-from bncheck.environments.interpreter import clean
 from bncheck import processes
+from bncheck.environments.interpreter import clean
 
 _WORKER = Path(__file__).parent.parent / "worker" / "__main__.py"
 _KEPT = 4096
 _LONGEST_ANSWER = 1 << 20
+_MOST_ANSWERS = 16
 _GLANCE = 0.2
 """Seconds between looks at a worker that has not answered: whether it lives, and how much memory it takes."""
 
@@ -53,59 +54,64 @@ class Connection:
             environment["TMPDIR"] = str(temporary)
         if not gpu:
             environment["CUDA_VISIBLE_DEVICES"] = "-1"
-        self._process = subprocess.Popen(
-            [str(python or sys.executable), str(_WORKER)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-            start_new_session=True,  # Ctrl-C is for us; we end it, with all that it started
-        )
+        command = [str(python or sys.executable), str(_WORKER)]
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment,
+                start_new_session=True,  # Ctrl-C is for us; we end it, with all that it started
+            )
+        except OSError as error:
+            raise WorkerDied(f"{command[0]} cannot be run: {error.strerror}") from None
         self._started = time.monotonic()
         self._asked = 0
         self._max_memory = max_memory
         self._talk: collections.deque[bytes] = collections.deque(maxlen=16)
-        self._answers: queue.Queue[bytes | None] = queue.Queue(maxsize=16)
+        self._questions: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._verbose = verbose
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._eavesdropper = threading.Thread(target=self._overhear, daemon=True)
-        self._listener.start()
-        self._eavesdropper.start()
+        self._threads = [
+            threading.Thread(target=task, args=(stream,), daemon=True)
+            for stream, task in (
+                (self._process.stdin, self._speak),
+                (self._process.stdout, self._listen),
+                (self._process.stderr, self._overhear),
+            )
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def send(self, message: dict[str, Any]) -> None:
         """Ask; the answer is fetched with `receive`."""
         self._started = time.monotonic()
         self._asked += 1
-        assert self._process.stdin is not None
-        with contextlib.suppress(OSError, ValueError):  # it is gone: `receive` will say so
-            self._process.stdin.write(json.dumps({**message, "number": self._asked}).encode() + b"\n")
-            self._process.stdin.flush()
+        self._questions.put(json.dumps({**message, "number": self._asked}).encode() + b"\n")
 
     def receive(self, timeout: float) -> dict[str, Any]:
         """The answer to the last question, at most ``timeout`` seconds after it was asked. Raises `WorkerDied`."""
         line = self._next_line(timeout)
-        if line is not None:
-            with contextlib.suppress(ValueError):
-                answer = json.loads(line)
-                if isinstance(answer, dict) and answer.get("number") == self._asked:
-                    return answer
-            self._die(f"answered with something that is not an answer: {line[:80]!r}")
+        if line is None:
+            self._die(self._ended())
         try:
-            code = self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._die("closed its output")
-        self._die(f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}")
-        raise AssertionError  # it never comes to this
+            answer = json.loads(line)
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict) or "number" not in answer:
+            self._die(f"answered with something that is not an answer: {line[:80]!r}")
+        if answer.pop("number") != self._asked:
+            self._die("answered another question than it was asked")
+        return answer
 
     def close(self) -> None:
         """End the worker and everything that it started."""
         processes.end(self._process, self._mark)
-        for thread in (self._listener, self._eavesdropper):
-            thread.join(timeout=1)
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            with contextlib.suppress(OSError):
-                if stream:
-                    stream.close()
+        self._questions.put(None)
+        threads, self._threads = self._threads, []
+        for thread in threads:
+            thread.join(timeout=1)  # what escaped us may hold a pipe open, and is not waited for
 
     def _next_line(self, timeout: float) -> bytes | None:
         """What the worker says next; None at its end. Raises `WorkerDied` on what it may not do meanwhile."""
@@ -121,24 +127,38 @@ class Connection:
             if self._max_memory is not None and processes.memory(self._process.pid) > self._max_memory:
                 self._die(f"held more memory than --max-memory allows ({self._max_memory / 2**20:,.0f} MiB)")
 
-    def _die(self, how: str) -> None:
+    def _ended(self) -> str:
+        try:
+            code = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return "closed its output"
+        if code >= 0:
+            return f"exited with code {code}"
+        named = {number.value: number.name for number in signal.Signals}
+        return f"killed by {named.get(-code, f'signal {-code}')}"
+
+    def _die(self, how: str) -> NoReturn:
         """End the worker, and say how and with what last words."""
         self.close()
-        lines = [line.strip() for line in b"".join(self._talk).decode("utf-8", "replace").splitlines()]
-        words = next((line for line in reversed(lines) if line), "")
-        raise WorkerDied(how + (f'; last words: "{words[:200]}"' if words else ""))
+        words = processes.last_words(b"".join(self._talk))
+        raise WorkerDied(how + (f'; last words: "{words}"' if words else ""))
 
-    def _listen(self) -> None:
-        assert self._process.stdout is not None
-        with contextlib.suppress(OSError, ValueError):
-            while line := self._process.stdout.readline(_LONGEST_ANSWER):
+    def _speak(self, stream: IO[bytes]) -> None:
+        with contextlib.suppress(OSError), stream:  # it is gone: `receive` will say so
+            while question := self._questions.get():
+                stream.write(question)
+                stream.flush()
+
+    def _listen(self, stream: IO[bytes]) -> None:
+        """Put each line among the answers; one who says much unasked is heard no longer."""
+        with contextlib.suppress(OSError), stream:
+            while self._answers.qsize() < _MOST_ANSWERS and (line := stream.readline(_LONGEST_ANSWER)):
                 self._answers.put(line)
         self._answers.put(None)
 
-    def _overhear(self) -> None:
-        assert self._process.stderr is not None
-        with contextlib.suppress(OSError, ValueError):
-            while heard := os.read(self._process.stderr.fileno(), _KEPT):
+    def _overhear(self, stream: IO[bytes]) -> None:
+        with contextlib.suppress(OSError), stream:
+            while heard := os.read(stream.fileno(), _KEPT):
                 self._talk.append(heard)
                 if self._verbose:
                     sys.stderr.buffer.write(heard)

@@ -6,13 +6,13 @@ While the worker is busy with a task, the answer to the one before is judged.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import shutil
+import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,12 @@ from bncheck.document import Implementation, Result
 from bncheck.documented.reading import Reading, Unsupported
 from bncheck.judge import relations, verdict
 from bncheck.judge.question import Question
-from bncheck.judge.verdict import Unlike
+from bncheck.running import answers
+from bncheck.running.answers import BadAnswer
 from bncheck.running.connection import Connection, WorkerDied
 from bncheck.running.events import Done, Event, FoundGpu, Options
 from bncheck.running.runners import Runner
 from bncheck.running.store import Prepared, Store
-from bncheck.worker import wire
 
 START_SECONDS = 120.0
 TRIES = 5
@@ -46,17 +46,16 @@ class Task:
     device: str
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Call:
-    """A task that a worker was asked for, and once it has come, the answer."""
+    """A task that a worker was asked for, and the folder for what it answers."""
 
     task: Task
     prepared: Prepared
     reading: Reading
     second: Reading
-    answers: Path
+    folder: Path
     connection: Connection
-    answer: dict[str, Any] = field(default_factory=dict)
 
 
 class Line:
@@ -78,7 +77,6 @@ class Line:
         self._announced: set[tuple[str, str]] = set()
         self._absent: set[tuple[str, str]] = set()
         self._deaths: Counter[str] = Counter()
-        self._calls = itertools.count()
 
     def close(self) -> None:
         with self._lock:
@@ -102,19 +100,19 @@ class Line:
         asked = self._ask(task)
         answered = self._fetch(asked) if asked is not None else None
         if answered is not None:
-            self._judge(answered)
+            self._judge(*answered)
 
     def _all(self, tasks: Iterable[Task]) -> None:
-        answered: _Call | None = None
+        answered: tuple[_Call, answers.ToCall] | None = None
         for task in tasks:
             if self._stop.is_set():
                 return
             asked = self._ask(task)
             if answered is not None:
-                self._judge(answered)
+                self._judge(*answered)
             answered = self._fetch(asked) if asked is not None else None
         if answered is not None:
-            self._judge(answered)
+            self._judge(*answered)
 
     def _load(self, runner: Runner) -> Connection:
         """A worker that has loaded ``runner``. Raises `_Unavailable`."""
@@ -136,20 +134,20 @@ class Line:
             if runner.spelling in self._loaded:
                 return connection
             connection.send({"load": runner.load})
-            answer = connection.receive(START_SECONDS)
-        except WorkerDied as death:
+            answer = answers.to_load(connection.receive(START_SECONDS))
+        except (WorkerDied, BadAnswer) as death:
             self.close()
             self._deaths[runner.spelling] += 1
             reason = f"its worker did not start: {death}"
             self._announce_failure(runner, reason)
             raise _Unavailable(reason) from None
-        if "error" in answer:
-            reason = f"cannot be loaded: {answer['error']}"
+        if isinstance(answer, answers.Failed):
+            reason = f"cannot be loaded: {answer.error}"
             self._announce_failure(runner, reason)
             raise _Unavailable(reason)
         self._loaded.add(runner.spelling)
-        gpu = answer.get("gpu")
-        version = answer.get("version") if runner.own is None else runner.own
+        gpu = answer.gpu
+        version = answer.version if runner.own is None else runner.own
         for device in self._options.devices:
             if device == "gpu" and not gpu:
                 self._absent.add((runner.spelling, device))
@@ -192,15 +190,14 @@ class Line:
         if self._lacks(task):  # which is known only now if it was not loaded before
             return None
         prepared.make()
-        answers = self._folder / str(next(self._calls) % 2)
-        shutil.rmtree(answers, ignore_errors=True)
-        answers.mkdir(parents=True)
-        message = call_message(runner, case, reading, prepared.described, answers, task.device)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=self._folder))
+        message = call_message(runner, case, reading, prepared.described, folder, task.device)
         if prepared.related:
-            again = call_message(runner, other, second, prepared.related, answers, task.device)
+            again = call_message(runner, other, second, prepared.related, folder, task.device)
             message["related"] = {key: again[key] for key in ("tensors", "arrangement", "arguments")}
         connection.send(message)
-        return _Call(task, prepared, reading, second, answers, connection)
+        return _Call(task, prepared, reading, second, folder, connection)
 
     def _lacks(self, task: Task) -> bool:
         """Whether the runner has no such device; the case is then released, since there will be no result."""
@@ -209,27 +206,32 @@ class Line:
             self._store.release(task.loaded)
         return absent
 
-    def _fetch(self, call: _Call) -> _Call | None:
+    def _fetch(self, call: _Call) -> tuple[_Call, answers.ToCall] | None:
         """The call with its answer; None if the worker died of it, which is then its result."""
         started = time.monotonic()
         try:
-            call.answer = call.connection.receive(self._options.timeout)
-        except WorkerDied as death:
+            said = call.connection.receive(self._options.timeout)
+            answer = answers.to_call(said, related=bool(call.prepared.related))
+        except (WorkerDied, BadAnswer) as death:
             self.close()
+            shutil.rmtree(call.folder, ignore_errors=True)
             self._deaths[call.task.runner.spelling] += 1
             self._report(call.task, verdict="error", error=str(death), seconds=time.monotonic() - started)
             return None
         self._deaths[call.task.runner.spelling] = 0
-        return call
+        return call, answer
 
-    def _judge(self, call: _Call) -> None:
-        answer, notes = call.answer, list(call.reading.notes)
-        if "error" in answer:
-            self._report(call.task, verdict="error", error=str(answer["error"]), notes=notes)
-            return
-        if "unsupported" in answer:
-            self._report(call.task, verdict="unsupported", reason=str(answer["unsupported"]))
-            return
+    def _judge(self, call: _Call, answer: answers.ToCall) -> None:
+        self._report(call.task, **self._judged(call, answer))
+        shutil.rmtree(call.folder, ignore_errors=True)
+
+    def _judged(self, call: _Call, answer: answers.ToCall) -> dict[str, Any]:
+        """What goes into the result of a call that was answered."""
+        notes = list(call.reading.notes)
+        if isinstance(answer, answers.Failed):
+            return {"verdict": "error", "error": answer.error, "notes": notes}
+        if isinstance(answer, answers.Lacking):
+            return {"verdict": "unsupported", "reason": answer.unsupported}
         question = Question(
             call.task.loaded.case,
             call.prepared.inputs,
@@ -238,21 +240,17 @@ class Line:
             documents=call.task.runner.own is None,
         )
         second = relations.second(question, call.second)
-        if "refused" in answer:
-            judgement = relations.refused(question, second, str(answer["refused"]))
+        if isinstance(answer, answers.Refused):
+            return vars(relations.refused(question, second, answer.refused))
+        try:
+            returned = answer.opened(call.folder)
+        except BadAnswer as error:
+            return {"verdict": "error", "error": str(error), "notes": notes}
+        if question.case.relation is None:
+            judgement = verdict.judge(question, returned, answer.differing)
         else:
-            try:
-                returned = {name: _opened(call.answers / name, d) for name, d in answer["tensors"].items()}
-                unlike = [Unlike(**each) for each in answer.get("unlike", [])]
-            except (KeyError, TypeError, ValueError, OSError, AttributeError) as error:
-                self._report(call.task, verdict="error", error=f"answered nonsense: {error}", notes=notes)
-                return
-            if question.case.relation is None:
-                judgement = verdict.judge(question, returned, unlike)
-            else:
-                judgement = relations.judge(question, second, returned)
-        self._report(call.task, seconds=answer.get("seconds", 0.0), **vars(judgement))
-        shutil.rmtree(call.answers, ignore_errors=True)
+            judgement = relations.judge(question, second, returned)
+        return {"seconds": answer.seconds, **vars(judgement)}
 
     def _report(self, task: Task, **what: Any) -> None:
         self._store.release(task.loaded)
@@ -308,11 +306,3 @@ def call_arguments(case: Case, reading: Reading, device: str = "cpu", variant: s
         "inference": case.batches > case.steps,
         "gradients": any(name.startswith("gradient") for name in case.checked),
     }
-
-
-def _opened(path: Path, described: dict[str, Any]) -> Any:
-    """A tensor that a worker wrote, at the place that it was told to; raises ValueError if it is not as described."""
-    shape = [int(length) for length in described["shape"]]
-    if min(shape, default=0) < 0:
-        raise ValueError(f"a shape of {shape}")
-    return wire.open_tensor({"path": str(path), "dtype": str(described["dtype"]), "shape": shape}, "r")

@@ -104,7 +104,7 @@ def once(request):
     """The tensors that one call returns, by name, in the case's axes."""
     tensors = {name: wire.open_tensor(t, "c") for name, t in request["tensors"].items()}
     arranged = Arranged(request["arrangement"])
-    returned = _loaded[request["call"]].run(Call(request["arguments"], tensors, arranged))
+    returned = _loaded[request["call"]].run(Call(request["arguments"], tensors, arranged, request["call"]))
     found = {}
     for name, array in returned.items():
         if array is not None:

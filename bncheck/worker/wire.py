@@ -4,10 +4,15 @@ Nothing is pickled: what a framework's process sends is data, and is checked. A 
 ``{"path": ..., "dtype": ..., "shape": [...]}`` and its file holds its values in C order.
 """
 
+import errno
 import json
 import os
+import stat
 
 import numpy as np
+
+MAPPED = 1 << 20
+"""Bytes from which a tensor is better mapped from its file than held in memory (each mapping holds a file open)."""
 
 
 def dtype_of(name):
@@ -23,22 +28,43 @@ def dtype_of(name):
 
 
 def open_tensor(described, mode):
-    """Map a tensor's file into memory: ``r`` read only, ``c`` copy on write, ``w+`` a new file.
+    """Map a tensor's file into memory: ``r`` read only (or a copy, of little), ``c`` copy on write, ``w+`` a new file.
 
-    Raises ValueError if the file is not as long as its description says.
+    Raises ValueError if it is no file of its own, or not as long as its description says.
     """
     dtype, shape = dtype_of(described["dtype"]), tuple(described["shape"])
     count = 1
     for length in shape:
         count *= length
-    if mode != "w+" and os.path.getsize(described["path"]) != count * dtype.itemsize:
-        raise ValueError("{} does not hold {} values of {}".format(described["path"], count, dtype.name))
-    if count == 0:  # nothing can be mapped
-        if mode == "w+":
-            open(described["path"], "wb").close()
-        return np.empty(shape, dtype)
-    mapped = np.memmap(described["path"], dtype=dtype, mode=mode, shape=shape)
-    return mapped.view(np.ndarray)
+    with open(described["path"], "w+b") if mode == "w+" else _opened(described["path"]) as file:
+        length = os.fstat(file.fileno()).st_size
+        if mode != "w+" and length != count * dtype.itemsize:
+            text = "its file has {:,} bytes, where {:,} values of {} have {:,}"
+            raise ValueError(text.format(length, count, dtype.name, count * dtype.itemsize))
+        if count == 0:  # nothing can be mapped
+            return np.empty(shape, dtype)
+        if mode == "r" and length < MAPPED:
+            held = np.fromfile(file, dtype, count).reshape(shape)
+            held.flags.writeable = False
+            return held
+        return np.memmap(file, dtype=dtype, mode=mode, shape=shape).view(np.ndarray)
+
+
+def _opened(path):
+    """A file as it lies there: no link is followed, and no pipe is waited for."""
+    flags = os.O_RDONLY
+    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):  # which not every system has
+        flags |= getattr(os, name, 0)
+    try:
+        number = os.open(path, flags)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ValueError("its file is a link")
+        raise
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise ValueError("its file is no plain file")
+    return open(number, "rb", buffering=0)
 
 
 def numbers(array):
