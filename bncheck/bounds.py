@@ -229,7 +229,10 @@ class Bounds:
         stored = self.stored
         old_weight = step.weight_of_old.hi
         batch = self._found(step.batch)
+        momentum = 0.0 if semantics.momentum == "cumulative" else min(semantics.momentum, 1 - self.stored.result)
         widened = _widened(semantics.moving_variance, reference.values)
+        if semantics.correction:
+            widened *= reference.values / (reference.values - semantics.correction)
         mean, variance = batch.mean, batch.variance * widened
         if reference.channels != reference.along:
             mean = self._averaged(mean, step.batch.mean.hi)
@@ -241,6 +244,8 @@ class Bounds:
 
         def error(before: Array, batch: Array, old: Array, entered: Array, after: Array) -> Array:
             touched = np.abs(old) + np.abs(entered)
+            if semantics.updates == "debiased":  # what is lost of 1 - momentum^steps
+                touched = touched / (1 - momentum)
             rounding = self.rounding
             off = old_weight * before + (1 - old_weight) * batch + 3 * rounding.arithmetic * touched + rounding.flushed
             if self.narrow:

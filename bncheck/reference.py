@@ -273,7 +273,7 @@ def _step(
     values: int,
 ) -> Step:
     weight = _weight_of_old(semantics, number, type(batch.mean))
-    entered = Statistics(batch.mean, _estimate(batch.variance, semantics.moving_variance, values))
+    entered = Statistics(batch.mean, _stored(batch.variance, semantics, values))
     if channels != along:
         entered = Statistics(_laid(entered.mean, channels, along), _laid(entered.variance, channels, along))
     if semantics.updates in ("crossed", "exchanged"):
@@ -291,6 +291,11 @@ def _weight_of_old(semantics: Semantics, number: int, kind: type[DoubleDouble]) 
         weight = kind.of(number - 1) / kind.of(number)
     else:
         weight = kind.of(semantics.momentum)
+        if semantics.updates == "debiased":
+            power = weight
+            for _ in range(number - 1):
+                power = power * weight
+            weight = (weight - power) / (kind.of(1.0) - power)
     return weight * weight if semantics.updates == "twice" else weight
 
 
@@ -303,6 +308,15 @@ def _estimate(biased: DoubleDouble, estimator: Estimator, values: int) -> Double
         return biased
     number = type(biased).of
     return biased * number(values) / number(max(values - 1, 1))
+
+
+def _stored(biased: DoubleDouble, semantics: Semantics, values: int) -> DoubleDouble:
+    """The variance that enters the moving one."""
+    variance = _estimate(biased, semantics.moving_variance, values)
+    if not semantics.correction:
+        return variance
+    number = type(biased).of
+    return variance * number(values) / (number(values) - number(semantics.correction))
 
 
 def _laid(statistic: DoubleDouble, channels: Channels, along: Channels) -> DoubleDouble:

@@ -12,7 +12,7 @@ Placement = Literal["inside", "outside", "floor"]
 Estimator = Literal["biased", "unbiased"]
 Momentum = float | Literal["cumulative"]
 NormalizedBy = Literal["batch", "moving", "updated"]
-Update = Literal["once", "none", "twice", "crossed", "exchanged"]
+Update = Literal["once", "none", "twice", "crossed", "exchanged", "debiased"]
 Exchange = Literal["none", "gamma and beta", "mean and variance"]
 Taken = Literal["variance", "deviation", "square"]
 Formula = Literal["deviations", "squares"]
@@ -51,7 +51,8 @@ class Semantics:
     ``normalized_by``, ``update``
         what normalizes, and what becomes of the moving statistics, where that is not as the mode has it. ``updated``:
         the moving statistics after the step; ``twice``: the same batch enters two times; ``crossed``: the batch's
-        variance enters the moving mean, and its mean the moving variance; ``exchanged``: each is stored as the other.
+        variance enters the moving mean, and its mean the moving variance; ``exchanged``: each is stored as the other;
+        ``debiased``: as if they had begun at 0, and divided by 1 - momentum^steps, so that what they were is forgotten.
     ``epsilon``, ``placement``
         added to the variance inside the square root; ``outside``, added to the root; or, as a ``floor``, the least that
         a variance is taken to be.
@@ -69,6 +70,8 @@ class Semantics:
     ``batch_variance``, ``moving_variance``
         the estimator that normalizes a training batch, and the one that enters the moving variance: ``biased`` divides
         by N, ``unbiased`` by max(N - 1, 1).
+    ``correction``
+        what is taken off N where the variance that enters the moving one is multiplied once more, by N/(N - this).
     ``batch_formula``
         how a batch's variance is computed: E[(x - E[x])^2] from ``deviations``, or from ``squares``, E[x^2] - E[x]^2,
         which is the same number and cancels where the mean is large.
@@ -102,6 +105,7 @@ class Semantics:
     scale: bool = True
     batch_variance: Estimator = "biased"
     moving_variance: Estimator = "biased"
+    correction: float = 0.0
     batch_formula: Formula = "deviations"
     mask: Masking | None = None
     virtual: int | None = None

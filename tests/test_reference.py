@@ -266,6 +266,22 @@ def test_momentum_weighs_the_old_statistic() -> None:
     assert moving_after(evaluate(semantics, [x], plain(1, moving_mean=10.0, moving_variance=5.0))) == [(8.0, 4.0)]
 
 
+def test_a_debiased_average_forgets_what_it_was_and_weighs_all_steps_to_one() -> None:
+    batches = [np.array(values, np.float32) for values in ([[0], [2]], [[4], [8]], [[10], [10]])]
+    semantics = Semantics(kept=(1,), mode="training", momentum=0.75, update="debiased")
+    found = moving_after(evaluate(semantics, batches, plain(1, moving_mean=77.0, moving_variance=99.0)))
+    means = [1.0, (0.75 * 1 + 6) / (0.75 + 1), (0.75**2 * 1 + 0.75 * 6 + 10) / (0.75**2 + 0.75 + 1)]
+    assert [mean for mean, _ in found] == [pytest.approx(mean, rel=1e-15) for mean in means]
+
+
+@pytest.mark.parametrize(("estimator", "variance"), [("biased", 1.25), ("unbiased", 5 / 3)])
+def test_a_correction_is_taken_off_the_number_of_values(estimator: str, variance: float) -> None:
+    x = np.array([[1], [2], [3], [4]], np.float32)
+    semantics = Semantics(kept=(1,), mode="training", momentum=0.0, moving_variance=estimator, correction=1.001)
+    corrected = variance * 4 / (4 - 1.001)
+    assert moving_after(evaluate(semantics, [x], plain(1))) == [(2.5, pytest.approx(corrected, rel=1e-15))]
+
+
 def test_momentum_1_keeps_the_old_statistic_and_0_forgets_it() -> None:
     x = np.array([[1], [3]], np.float32)
     parameters = plain(1, moving_mean=10.0, moving_variance=5.0)

@@ -3,17 +3,20 @@
 A module here and one of the same name in ``bncheck.worker.runners`` make a runner. It says in which worker it runs
 (``FAMILY``), which distributions it needs (``NEEDS``), which extra installs them (``EXTRA``), and in
 ``documented(call)`` how it reads a case on one device, with the versions installed: a `Reading`, or `Unsupported` with
-the reason. ``VARIANTS`` names other ways to call it; those in ``APART`` have a worker of their own.
+the reason. ``VARIANTS`` names other ways to call it; those in ``APART`` have a worker of their own. Where older
+versions are called otherwise or not at all, ``way(versions, variant)`` says how: a `Way`, or why not.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
+
+from bncheck.documented.ways import Way
 
 if TYPE_CHECKING:
     from bncheck.documented.reading import Call, Reading, Unsupported
@@ -50,6 +53,14 @@ def of(spelling: str) -> Documented:
     return cast(Documented, importlib.import_module(f"{__name__}.{name.replace('-', '_')}"))
 
 
+def way(spelling: str, versions: Mapping[str, str]) -> Way | str:
+    """How a built-in runner or a variant of it is called with the ``versions`` of what is installed, or why it cannot
+    be."""
+    module, (name, _, variant) = of(spelling), spelling.partition(":")
+    found: Callable[[Mapping[str, str], str | None], Way | str] | None = getattr(module, "way", None)
+    return Way(name, tuple(module.NEEDS)) if found is None else found(versions, variant or None)
+
+
 def variants(name: str) -> Mapping[str, str]:
     """The variants of a built-in runner: what each of them does, in a few words."""
     found: Mapping[str, str] = getattr(of(name), "VARIANTS", {})
@@ -60,6 +71,13 @@ def apart(spelling: str) -> bool:
     """Whether a runner is a variant that has a worker of its own, as what takes long or sets up its process has."""
     name, _, variant = spelling.partition(":")
     return variant in getattr(of(name), "APART", ()) if variant else False
+
+
+def companions(spelling: str, distribution: str, release: str) -> list[str]:
+    """What to install with a release of ``distribution`` for a built-in runner to be called: requirements, such as
+    ``["tf-keras==2.17.*"]`` beside tensorflow-cpu 2.17.1."""
+    found: Callable[[str, str], list[str]] | None = getattr(of(spelling), "companions", None)
+    return [] if found is None else found(distribution, release)
 
 
 @cache

@@ -6,8 +6,15 @@ A 16-bit tensor is cast to float32 and the output back ("BN is prone to overflow
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from bncheck.documented import keras_2, tensorflow
 from bncheck.documented.arrangement import channel_last
+from bncheck.documented.installed import before
 from bncheck.documented.reading import Call, Fact, Reading, Source, Unsupported, defaults, reading, single_axis
+from bncheck.documented.tensorflow import numbers_of, too_old
+from bncheck.documented.tf_keras import legacy
+from bncheck.documented.ways import Way
 
 FAMILY = "tensorflow"
 NEEDS = ("tensorflow", "keras")
@@ -33,7 +40,37 @@ SYNCHRONIZED = Source(
 )
 
 
+def way(versions: Mapping[str, str], variant: str | None) -> Way | str:
+    if not before(versions, "keras", 3):
+        return too_old(versions) or Way("keras", NEEDS)
+    if variant is not None:
+        return f"needs Keras 3; Keras {versions['keras']}"
+    if before(versions, "keras", 2, 4) != before(versions, "tensorflow", 2):
+        needed = "TensorFlow 1" if before(versions, "keras", 2, 4) else "TensorFlow 2"
+        found = f"TensorFlow {versions['tensorflow']}" if "tensorflow" in versions else "no TensorFlow"
+        return f"Keras {versions['keras']} needs {needed}; {found}"
+    if before(versions, "tensorflow", 2):
+        return too_old(versions) or Way("_keras_in_graph", NEEDS)
+    if before(versions, "tensorflow", 2, 2):
+        return f"Keras {versions['keras']} needs TensorFlow 2.2 or newer; TensorFlow {versions['tensorflow']}"
+    return Way("_keras_2", NEEDS)
+
+
+def companions(distribution: str, release: str) -> list[str]:
+    numbers = numbers_of(distribution, release)
+    layer = []
+    if numbers is not None and numbers < (2,):
+        layer = ["keras==2.3.*"]
+    elif numbers is not None and numbers < (2, 16):
+        layer = [f"keras==2.{numbers[1]}.*" if numbers >= (2, 6) else "keras==2.4.*"]
+    return [*layer, *tensorflow.companions(distribution, release)]
+
+
 def documented(call: Call) -> Reading | Unsupported:
+    if call.before("keras", 2, 4):
+        return keras_2.documented(call)
+    if call.before("keras", 3):
+        return legacy(call)
     return layer(call)
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from bncheck.documented.installed import before
 from bncheck.documented.keras import layer
 from bncheck.documented.reading import Call, Fact, Reading, Source, Unsupported
+from bncheck.documented.ways import Way
 
 FAMILY = "keras-jax"  # the backend is chosen before Keras is imported
 NEEDS = ("jax", "keras")
@@ -13,6 +17,11 @@ PROMOTION = Source(
     "keras.backend.result_type",
     "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/backend/common/dtypes.py#L235-L277",
 )
+
+
+def way(versions: Mapping[str, str], variant: str | None) -> Way | str:
+    del variant  # there is none
+    return f"needs Keras 3; Keras {versions['keras']}" if before(versions, "keras", 3) else Way("keras-jax", NEEDS)
 
 
 def documented(call: Call) -> Reading | Unsupported:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from bncheck.case.model import Case
 from bncheck.causes import CauseKind
 from bncheck.documented.arrangement import Arrangement
+from bncheck.documented.installed import before
 from bncheck.semantics import Semantics
 
 KINDS: Mapping[str, CauseKind] = {
@@ -19,6 +19,7 @@ KINDS: Mapping[str, CauseKind] = {
     "momentum": "momentum",
     "batch_variance": "batch-variance",
     "moving_variance": "moving-variance",
+    "correction": "moving-variance",
     "batch_formula": "cancellation",
     "mask": "parameters",
     "precision": "precision",
@@ -42,8 +43,8 @@ SWITCHES: Mapping[str, tuple[Any, str]] = {
 class Call:
     """One case as it is put to an implementation: where, and with what installed.
 
-    ``versions`` are those of the distributions that the implementation needs. Of one that is not there the newest
-    facts are taken. ``variant``: which other way to call it, None for the plain one.
+    ``versions`` are those of the distributions that the implementation needs, and of ``python``. Of one that is not
+    there the newest facts are taken. ``variant``: which other way to call it, None for the plain one.
     """
 
     case: Case
@@ -52,12 +53,8 @@ class Call:
     variant: str | None = None
 
     def before(self, distribution: str, *release: int) -> bool:
-        """Whether what is installed is older than ``release``: ``call.before("torch", 2, 10)``.
-
-        Only the numbers count: a release candidate or a nightly build is taken for the release that it leads to.
-        """
-        numbers = re.match(r"\d+(\.\d+)*", self.versions.get(distribution, ""))
-        return numbers is not None and tuple(map(int, numbers[0].split(".")))[: len(release)] < release
+        """Whether what is installed is older than ``release``: ``call.before("torch", 2, 10)``."""
+        return before(self.versions, distribution, *release)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
+from bncheck.documented.installed import before
 from bncheck.documented.reading import Call, Fact, Reading, Source, Unsupported
-from bncheck.documented.tf_keras import legacy
+from bncheck.documented.tensorflow import too_old
+from bncheck.documented.tf_keras import companions as companions
+from bncheck.documented.tf_keras import frozen, legacy
+from bncheck.documented.ways import Way
 
 FAMILY = "tensorflow"
 NEEDS = ("tensorflow", "tf-keras")
@@ -18,23 +23,19 @@ FUNCTION = Source(
     "https://www.tensorflow.org/api_docs/python/tf/compat/v1/layers/batch_normalization",
 )
 
-UPDATES = Source(
-    "tf_keras, Layer.updates",
-    "https://github.com/keras-team/tf-keras/blob/v2.21.0/tf_keras/engine/base_layer_v1.py#L1005-L1006",
-)
+
+def way(versions: Mapping[str, str], variant: str | None) -> Way | str:
+    del variant  # it is called alike
+    if before(versions, "tensorflow", 2, 16):
+        return too_old(versions) or Way("_tf_layers_2", ("tensorflow",))
+    return Way("tf-layers", NEEDS)
 
 
 def documented(call: Call) -> Reading | Unsupported:
-    read = legacy(call, FUNCTION, ("trainable", "virtual_batch_size"))
-    frozen = not call.case.trainable
-    if call.case.mode != "training" or isinstance(read, Unsupported) or not (frozen or call.variant == "no-updates"):
+    read = frozen(call, legacy(call, FUNCTION, ("trainable", "virtual_batch_size")), FUNCTION)
+    skipped = call.variant == "no-updates" and call.case.trainable
+    if call.case.mode != "training" or isinstance(read, Unsupported) or not skipped:
         return read
     kept = tuple(fact for fact in read.facts if fact.field != "moving_variance")  # which nothing enters
-    if frozen:
-        words = "training says what normalizes, whether or not trainable adds variables to the collection"
-        none = "a layer that is not trainable has no updates to run"
-        return replace(
-            read, facts=(*kept, Fact("mode", "training", words, FUNCTION), Fact("update", "none", none, UPDATES))
-        )
     words = "moving_mean and moving_variance need to be updated: UPDATE_OPS must be run alongside"
     return replace(read, facts=(*kept, Fact("update", "none", words, FUNCTION)))

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from bncheck.documented.installed import before
 from bncheck.documented.reading import Call, Fact, Reading, Source, Unsupported, mixed, reading, without_default
+from bncheck.documented.tensorflow import companions as companions
+from bncheck.documented.tensorflow import too_old, without_bfloat16
+from bncheck.documented.ways import Way
 
 FAMILY = "tensorflow"
 NEEDS = ("tensorflow",)
@@ -13,8 +19,17 @@ MOMENTS = Source("tf.nn.moments", f"{FILE}#L1265-L1287")
 NORMALIZATION = Source("tf.nn.batch_normalization", f"{FILE}#L1491-L1497")
 
 
+def way(versions: Mapping[str, str], variant: str | None) -> Way | str:
+    del variant  # there is none
+    if before(versions, "tensorflow", 2):
+        return too_old(versions) or Way("_tf_nn_in_graph", NEEDS)
+    return Way("tf-nn", NEEDS)
+
+
 def documented(call: Call) -> Reading | Unsupported:
     case = call.case
+    if (cannot := without_bfloat16(call)) is not None:
+        return cannot
     left = without_default(case)
     if case.momentum == "cumulative":
         return Unsupported("tf.train.ExponentialMovingAverage takes a decay; it keeps no cumulative average")

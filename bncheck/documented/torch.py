@@ -11,12 +11,15 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 
 from bncheck.documented.arrangement import channel_second, placeless
+from bncheck.documented.installed import before
 from bncheck.documented.reading import Call, Fact, Reading, Refusal, Source, Unsupported, defaults, mixed, reading
+from bncheck.documented.ways import Way
 
 FAMILY = "torch"
-NEEDS = ("torch",)
+NEEDS = ("torch", "numpy")
 EXTRA = "torch"
 
 VARIANTS = {
@@ -48,6 +51,28 @@ FUSION = Source("torch.nn.utils.fusion", f"{FILES}/v2.13.0/torch/nn/utils/fusion
 OPERATION = Source("torch.batch_norm", KERNEL.link)
 DECOMPOSITION = Source("torch.compile's batch norm", f"{FILES}/v2.13.0/torch/_decomp/decompositions.py#L2077-L2159")
 HALF = Source("pytorch#102070, in PyTorch 2.2", "https://github.com/pytorch/pytorch/pull/102070")
+AUTOCAST_OF_2_1 = Source("torch.autocast", f"{FILES}/v2.1.2/torch/amp/autocast_mode.py#L259-L267")
+FUSION_OF_1_13 = Source("torch.nn.utils.fusion", f"{FILES}/v1.13.1/torch/nn/utils/fusion.py#L14-L54")
+
+COMPILES_FROM = {12: (2, 4), 13: (2, 6), 14: (2, 10)}
+"""From which release torch.compile takes Python 3.12 and later (``check_if_dynamo_supported`` in ``torch._dynamo``)."""
+
+
+def way(versions: Mapping[str, str], variant: str | None) -> Way | str:
+    del variant  # is called in the same way
+    return without_numpy(versions) or Way("torch", NEEDS)
+
+
+def without_numpy(versions: Mapping[str, str]) -> str | None:
+    """Why tensors cannot be handed over from NumPy, or None."""
+    if before(versions, "torch", 2, 3) and "numpy" in versions and not before(versions, "numpy", 2):
+        return f"PyTorch {versions['torch']} needs numpy<2; NumPy {versions['numpy']}"
+    return None
+
+
+def companions(distribution: str, release: str) -> list[str]:
+    """What a release of PyTorch needs and does not say: NumPy 1 and, for torch.compile, ``pkg_resources``."""
+    return ["numpy<2", "setuptools<81"] if before({distribution: release}, "torch", 2, 3) else []
 
 
 def documented(call: Call) -> Reading | Unsupported:
@@ -66,7 +91,8 @@ def batch_norm(
     kept, rank = case.channels.kept, len(case.input.shape)
     training = (mode if case.mode == "default" else case.mode) == "training"
     arrangement = None if kept == (1,) and 2 <= rank <= 5 else channel_second(case, most=5)
-    reason = _impossible(call, training, len(arrangement.groups) if arrangement else rank)
+    rank = len(arrangement.groups) if arrangement else rank
+    reason = _too_old(call) or _impossible(call, training, rank)
     if reason is not None:
         return Unsupported(reason)
     narrow = case.input.dtype in ("float16", "bfloat16")
@@ -96,11 +122,25 @@ def batch_norm(
         *facts,
         arrangement=arrangement,
         parameters_dtype="float32" if widened else None,
-        refusal=_refusal(call, training, compiled),
+        refusal=_refusal(call, training, compiled, rank),
         notes=(*notes, "parameters in float32") if widened and not float32 else notes,
         takes=takes,
         gradients=not (call.variant == "export" and training),  # autograd does not go through what it writes in place
     )
+
+
+def _too_old(call: Call) -> str | None:
+    """Why a variant is not to be had of this release."""
+    this = f"this is PyTorch {call.versions.get('torch')}"
+    if call.variant == "export" and call.before("torch", 2, 2):
+        return f"decomposing what torch.export exports came with PyTorch 2.2; {this}"
+    if call.variant == "compile":
+        if call.before("torch", 2, 1):
+            return f"torch.compiler, which resets torch.compile, came with PyTorch 2.1; {this}"
+        for minor, release in COMPILES_FROM.items():
+            if call.before("torch", *release) and not call.before("python", 3, minor):
+                return f"torch.compile takes Python 3.{minor} from PyTorch {release[0]}.{release[1]} on; {this}"
+    return None
 
 
 def _impossible(call: Call, training: bool, rank: int) -> str | None:
@@ -123,9 +163,12 @@ def _impossible(call: Call, training: bool, rank: int) -> str | None:
     return None
 
 
-def _refusal(call: Call, training: bool, compiled: bool) -> Refusal | None:
+def _refusal(call: Call, training: bool, compiled: bool, rank: int) -> Refusal | None:
     case = call.case
     said = "TorchRuntimeError" if compiled else None  # what it is about stands in further lines
+    early_half = case.input.dtype == "float16" and call.device == "cpu" and call.before("torch", 2, 2)
+    if early_half and call.variant == "autocast":
+        return Refusal("bfloat16 in autocast on a CPU before 2.2", "AutocastCPU only support Bfloat16", AUTOCAST_OF_2_1)
     if training and case.channels.values == 1:
         words = "more than one value per channel in training"
         return Refusal(words, said or "Expected more than 1 value per channel", CHECKS)
@@ -134,6 +177,10 @@ def _refusal(call: Call, training: bool, compiled: bool) -> Refusal | None:
             return Refusal("eps above 0", said or "eps must be positive", CHECKS_OF_2_10)
         if training:
             return Refusal("eps above 0 in training", said or "eps must be positive", CHECKS)
-    if case.input.dtype == "float16" and call.device == "cpu" and call.before("torch", 2, 2):
+    if call.variant == "folded" and mixed(case) and call.before("torch", *((2, 5) if rank == 2 else (2, 1))):
+        return Refusal(
+            f"{case.parameters_dtype} layers to fold {case.parameters_dtype} into", "the same", FUSION_OF_1_13
+        )
+    if early_half and case.channels.values and not compiled:
         return Refusal("bfloat16, float32 and float64 on a CPU before 2.2", "not implemented for 'Half'", HALF)
     return None

@@ -19,7 +19,10 @@ from bncheck.semantics import Semantics
 AFFECTS = {
     "output": ("kept", "mode", "mask", "epsilon", "placement", "batch_variance", "batch_formula", "precision"),
     "moving_mean": ("kept", "mode", "mask", "momentum", "update", "precision"),
-    "moving_variance": ("kept", "mode", "mask", "momentum", "moving_variance", "batch_formula", "update", "precision"),
+    "moving_variance": (
+        *("kept", "mode", "mask", "momentum", "moving_variance", "correction", "batch_formula"),
+        *("update", "precision"),
+    ),
     "inference": (
         "kept",
         "mode",
@@ -28,6 +31,7 @@ AFFECTS = {
         "placement",
         "momentum",
         "moving_variance",
+        "correction",
         "batch_formula",
         "update",
         "precision",

@@ -326,6 +326,8 @@ def _epsilon_seen(judged: Mapping[str, _Judged], question: Question, documented:
 
 def _known_cause(fact: Fact, requested: Semantics, seen: Solved | None) -> Cause:
     used, wanted = (_WORDS.get(value, value) for value in (fact.value, getattr(requested, fact.field)))
+    if fact.field == "correction":
+        used, wanted = f"N/(N - {fact.value:g}) of it", "as it is"
     low, high = interval_of(seen) if seen else ("", "")
     numbers = [f"{value:g}" if isinstance(value, float) else value for value in (used, wanted)]
     return Cause(

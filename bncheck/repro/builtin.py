@@ -33,14 +33,14 @@ def written(
     source = _source(name.replace("-", "_"))
     described = reading.arrangement.described(case) if reading.arrangement else None
     environment = _environment(source)
-    call = Call(arguments, inputs.named, Arranged(described))
+    call = Call(arguments, inputs.named, Arranged(described), name)
     text = _where_run_is(source)
     for variable, word in re.findall(_SET, "\n".join(environment)):
         text = text.replace(f"os.environ[{variable}] ==", f"{word} ==")
     filled = filled_in(text, call)
     axes = _Axes.of(case, reading.arrangement)
     return Written(
-        ["from types import SimpleNamespace", *filled.imports, *_loaded(source)],
+        ["from types import SimpleNamespace", *_modules(environment), *filled.imports, *_loaded(source)],
         [_given(case, axes, filled.tensors), *filled.parts, _called(axes, returned)],
         filled.tensors,
         environment,
@@ -69,7 +69,7 @@ def _loaded(source: str) -> list[str]:
 
 def _environment(source: str) -> list[str]:
     """What a runner's module does at import, and before it the modules that it shares with others."""
-    found = []
+    found: list[str] = []
     for node in ast.parse(source).body[1:]:
         if isinstance(node, ast.ImportFrom) and node.level and node.module is None:
             for alias in node.names:
@@ -77,6 +77,12 @@ def _environment(source: str) -> list[str]:
         elif _acts(node):
             found.append(segment(source, node))
     return found
+
+
+def _modules(environment: list[str]) -> list[str]:
+    """What a script imports for its environment, beside os."""
+    named = {ast.unparse(n) for text in environment for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Attribute)}
+    return ["import importlib.util"] if "importlib.util" in named else []
 
 
 def _acts(node: ast.stmt) -> bool:

@@ -9,10 +9,11 @@ import numpy as np
 from bncheck import __version__
 from bncheck.case.model import Case
 from bncheck.case.related import RELATIONS
-from bncheck.documented import of
+from bncheck.documented import way
 from bncheck.reports.result import sentences
 from bncheck.repro.numerals import WIDTH
 from bncheck.repro.seen import Seen
+from bncheck.running.runners import Runner, installed
 
 PHRASES = {
     "pass": "is as it should be",
@@ -28,9 +29,7 @@ def docstring(seen: Seen) -> str:
     case, result = seen.loaded.case, seen.result
     kinds = {cause.kind for cause in result.causes}
     phrase = next((PHRASES[k] for k in ("refused", "documentation") if kinds == {k}), PHRASES[result.verdict])
-    needs = ["numpy", *(["ml_dtypes"] if case.input.dtype == "bfloat16" else [])]
-    if seen.runner.own is None:
-        needs += of(seen.runner.spelling).NEEDS
+    needs = ["numpy", *(["ml_dtypes"] if case.input.dtype == "bfloat16" else []), *_distributions(seen.runner)]
     paragraphs = [
         f"Batch normalization by {seen.runner.spelling} {phrase}.",
         f"{case.title.rstrip('.')}.",
@@ -43,6 +42,16 @@ def docstring(seen: Seen) -> str:
     text = "\n\n".join(_wrapped(paragraph) for paragraph in paragraphs)
     text = "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
     return '"""' + text.replace("\\", "\\\\").replace('"""', r"\"\"\"") + '\n"""'
+
+
+def _distributions(runner: Runner) -> list[str]:
+    """What a built-in runner needs, and where that is not what is installed here, in which version."""
+    if runner.own is not None:
+        return []
+    versions = installed(runner.name, runner.environment)
+    found = way(runner.name, versions)
+    needs = [] if isinstance(found, str) else found.needs
+    return [f"{need} {versions[need]}" if runner.environment else need for need in needs if need != "numpy"]
 
 
 def _wrapped(paragraph: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-import re
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -15,38 +15,15 @@ from bncheck import documented
 from bncheck.documented.installed import version_of
 from bncheck.documented.reading import Call, Reading, Unsupported
 from bncheck.environments.interpreter import Environment
+from bncheck.environments.wanted import NAME
+from bncheck.spelling import Spelling
 
 if TYPE_CHECKING:
     from bncheck.case.model import Case
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_IN_ENVIRONMENT = re.compile(r"(?P<runner>[^@=]+)@(?P<environment>.+?)((?<![=<>!~])=(?P<own>[^=]+\.py:\w+))?")
-
 
 class BadRunner(Exception):
     """A spelling that names no runner; the message says how to mend it."""
-
-
-@dataclass(frozen=True)
-class Spelling:
-    """A runner as it is written: ``NAME[:VARIANT]``, or a pattern of such, or ``LABEL=FILE.py:FUNCTION``; behind the
-    name or label ``@ENVIRONMENT``. ``name`` is without that and ``own`` is FILE.py:FUNCTION, or None."""
-
-    name: str
-    environment: str | None = None
-    own: str | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Spelling:
-        if found := _IN_ENVIRONMENT.fullmatch(text):
-            return cls(found["runner"], found["environment"], found["own"])
-        name, equals, own = text.partition("=")
-        return cls(name, None, own if equals else None)
-
-    @property
-    def whole(self) -> str:
-        """As it is called in results: without FILE.py:FUNCTION."""
-        return self.name + (f"@{self.environment}" if self.environment else "")
 
 
 @dataclass(frozen=True)
@@ -78,12 +55,15 @@ class Runner:
 
     def documented(self, case: Case, device: str = "cpu") -> Reading | Unsupported:
         """How what is installed documents to read ``case``; one's own function is taken to do what is requested."""
-        if self.own is not None:
-            return as_requested(case)
         where = self.environment
         if where and "ml-dtypes" not in where.distributions and "bfloat16" in (case.input.dtype, case.parameters_dtype):
             return Unsupported("there is no ml_dtypes in its environment, and so no bfloat16 in NumPy")
-        versions = installed(self.name, where)
+        if self.own is not None:
+            return as_requested(case)
+        versions = {
+            **installed(self.name, where),
+            "python": where.python_version if where else platform.python_version(),
+        }
         return documented.of(self.name).documented(Call(case, versions, device, self.variant))
 
 
@@ -147,15 +127,19 @@ def idle(runners: Sequence[Runner]) -> list[str]:
 def _built_in(spelling: Spelling, where: Environment | None, *, named: bool) -> Runner:
     name = spelling.name
     module = documented.of(name)
-    here = where.distributions if where is not None else None
-    absent = [need for need in module.NEEDS if version_of(need, here) is None]
+    versions = installed(name, where)
+    way = documented.way(name, versions)
+    family = _in(name if documented.apart(name) else module.FAMILY, where)
+    if isinstance(way, str):
+        why = f"{way} is installed" if where is None else f"{way} is in {where.name}"
+        return Runner(spelling.whole, family, name, named, why, environment=where)
+    absent = [need for need in way.needs if need not in versions]
     missing = None
     if absent:
         missing = f"{', '.join(absent)} not installed; pip install 'bncheck[{module.EXTRA}]'"
         if where is not None:
             missing = f"{', '.join(absent)} not installed in {where.name}"
-    family = name if documented.apart(name) else module.FAMILY
-    return Runner(spelling.whole, _in(family, where), name.partition(":")[0], named, missing, environment=where)
+    return Runner(spelling.whole, family, way.load, named, missing, environment=where)
 
 
 def _in(family: str, where: Environment | None) -> str:
@@ -181,18 +165,19 @@ def _of_needs(name: str, distributions: Mapping[str, str] | None) -> Mapping[str
 
 def _own(spelling: Spelling, where: Environment | None) -> Runner:
     label, target = spelling.name, str(spelling.own)
-    written = f"{spelling.whole}={target}"
     if not NAME.fullmatch(label):
         raise BadRunner(f"{label!r} is no label: letters, digits, _ . and -, beginning with a letter or digit")
     if label in documented.spellings():
         raise BadRunner(f"{label!r} is a built-in runner; give your own another label")
     file, colon, function = target.rpartition(":")
     if not colon or not function.isidentifier() or not file:
-        raise BadRunner(f"{written!r} should be LABEL=FILE.py:FUNCTION, for example {label}=kernels/bn.py:batch_norm")
+        raise BadRunner(
+            f"{str(spelling)!r} should be LABEL=FILE.py:FUNCTION, for example {label}=kernels/bn.py:batch_norm"
+        )
     path = Path(file)
     if path.suffix != ".py":
-        raise BadRunner(f"{written!r}: {file} is no Python file; name one that ends in .py")
+        raise BadRunner(f"{str(spelling)!r}: {file} is no Python file; name one that ends in .py")
     if not path.is_file():
-        raise BadRunner(f"{written!r}: there is no file {file}")
+        raise BadRunner(f"{str(spelling)!r}: there is no file {file}")
     family, load = _in(f"own:{path.resolve()}", where), f"own:{path.resolve()}:{function}"
     return Runner(spelling.whole, family, load, named=True, own=target, environment=where)

@@ -75,10 +75,12 @@ class Call:
     and statistics as they are given. ``trainable``: False where the layer is to be frozen. ``mask``: which positions
     over the axes that are not kept enter the statistics of each batch, or None. ``virtual_batch_size``: the rows of a
     virtual batch, or None. ``upstream``: the gradient with respect
-    to the last step's output, from which those with respect to x, gamma and beta are asked for, or None.
+    to the last step's output, from which those with respect to x, gamma and beta are asked for, or None. ``runner``:
+    the name under which the runner was loaded, for those that share a call but for what they import.
     """
 
-    def __init__(self, arguments, tensors, arranged):
+    def __init__(self, arguments, tensors, arranged, runner=None):
+        self.runner = runner
         batches = [arranged.tensor(tensors["x%d" % i]) for i in range(arguments["batches"])]
         self.extra = batches.pop() if arguments["inference"] else None
         self.steps = batches

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from typing import Any
 
 import pytest
@@ -55,4 +56,5 @@ def test_what_is_documented_is_asked_of_the_variant(variants: None, monkeypatch:
     monkeypatch.setattr(documented.of("numpy"), "documented", documented_)
     (fast,) = select(["numpy:fast"])
     fast.documented(None)  # type: ignore[arg-type]
-    assert (asked[0].variant, asked[0].versions) == ("fast", runners.installed("numpy"))
+    versions = {**runners.installed("numpy"), "python": platform.python_version()}
+    assert (asked[0].variant, asked[0].versions) == ("fast", versions)

@@ -1,9 +1,10 @@
 """TensorFlow as all runners of its family need it: one process serves Keras 3, the legacy layers and the raw ops."""
 
+import importlib.util
 import os
 
-# Both are read at import. The first keeps `tf.compat.v1.layers` working, which is built on the legacy Keras.
-os.environ["TF_USE_LEGACY_KERAS"] = "1"
+# Both are read at import. `tf.compat.v1.layers` is built on the legacy Keras, from TensorFlow 2.16 on in that package.
+os.environ["TF_USE_LEGACY_KERAS"] = "1" if importlib.util.find_spec("tf_keras") else "0"
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # leave memory to the other workers on the GPU
@@ -28,9 +29,11 @@ def differentiated(function, x, weights, upstream, **options):
 
 def gpu():
     """The GPU, with the switches that change its arithmetic; None if there is none."""
-    found = tensorflow.config.list_physical_devices("GPU")
+    found = tensorflow.config.experimental.list_physical_devices("GPU")
     if not found:
         return None
+    if not hasattr(tensorflow.config.experimental, "tensor_float_32_execution_enabled"):  # before TensorFlow 2.4
+        return {"name": found[0].name}
     build = tensorflow.sysconfig.get_build_info()
     return {
         "name": tensorflow.config.experimental.get_device_details(found[0]).get("device_name", found[0].name),

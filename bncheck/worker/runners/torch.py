@@ -48,7 +48,8 @@ def run(case):
         if case.variant == "folded":
             if x.ndim == 2:
                 before = torch.nn.Linear(channels, channels, bias=False).to(x)
-                torch.nn.init.eye_(before.weight)
+                with torch.no_grad():
+                    before.weight.copy_(torch.eye(channels))
                 return torch.nn.utils.fusion.fuse_linear_bn_eval(before.eval(), layer)
             convolutions = {3: torch.nn.Conv1d, 4: torch.nn.Conv2d, 5: torch.nn.Conv3d}
             before = convolutions[x.ndim](channels, channels, 1, groups=channels, bias=False).to(x)
