@@ -17,6 +17,7 @@ COMMANDS = {
     "schema": "Print the JSON Schema of case files, expectations or results, for editors and programs.",
     "report": "Render a report of a results document, whenever it was written.",
     "diff": "Say what changed from one run to another, by their results documents.",
+    "bisect": "Find the release in which what a case finds changed, in environments of old and new ones.",
     "repro": "Print a failure as a script that runs without bncheck, for an upstream issue.",
     "environments": "Show, build and remove the environments of old and new releases that runners run in.",
     "runners": "Show which implementations can run here, their versions, and why others cannot.",

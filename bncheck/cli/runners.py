@@ -5,6 +5,12 @@ from __future__ import annotations
 import click
 
 
+class CannotRun(click.ClickException):
+    """A runner that was named cannot run, or not be judged."""
+
+    exit_code = 3
+
+
 def spellings_from(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
     """What a shell completes a runner's name to: the built-in ones."""
     from bncheck import documented

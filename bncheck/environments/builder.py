@@ -165,7 +165,8 @@ class _Building(threading.Thread):
         overrides = folder / "overrides.txt"
         overrides.write_text("".join(f'{name}; sys_platform == "none"\n' for name in usual), encoding="utf-8")
         day = ["--exclude-newer", self._wanted.until] if self._wanted.until else []
-        return ["--overrides", str(overrides), *day, "--", *self._wanted.packages, "numpy"]
+        ready = ["--only-binary", "numpy"]  # to compile an old one takes minutes, and seldom goes well
+        return ["--overrides", str(overrides), *ready, *day, "--", *self._wanted.packages, "numpy"]
 
     def _pythons(self) -> Iterator[tuple[str, str]]:
         """Versions and interpreters to try, best first: only the one that is wanted, where one is."""

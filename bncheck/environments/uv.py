@@ -18,6 +18,9 @@ MISSING = "uv, which builds environments, is not installed; pip install 'bncheck
 LASTING = ("No solution found", "Failed to build")
 """What uv says where packages are not to be had together, or not for this Python."""
 
+KEPT = 400
+"""Characters of a long error that are told, of its beginning and of its end."""
+
 _ENDS_WITH_US = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
 """A program that becomes another, which Linux then kills when the thread that started it ends."""
 
@@ -96,7 +99,10 @@ class Uv:
 
 
 def _error(said: Sequence[str]) -> str:
-    """uv's own words on what went wrong, in a line: from its error on."""
+    """uv's own words on what went wrong, in a line: from its error on, without the middle if that is long, as of a
+    compiler's words it is."""
     first = next((number for number, line in enumerate(said) if line.startswith("error:")), 0)
     words = "; ".join(line.strip() for line in said[first:] if line.strip()).removeprefix("error: ")
+    if len(words) > 2 * KEPT:
+        words = f"{words[:KEPT]} ... {words[-KEPT:]}"
     return words or "it said nothing"

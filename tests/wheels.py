@@ -1,10 +1,12 @@
-"""An index of one's own for uv: a folder of packages that hold nothing, so that a test builds without a network."""
+"""An index of one's own for uv and pip: a folder of packages that hold next to nothing, so that a test builds without a
+network."""
 
 from __future__ import annotations
 
 import io
 import tarfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 SLOW = """
@@ -16,12 +18,13 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
 """
 
 
-def wheel(folder: Path, name: str, version: str, *needs: str) -> None:
-    """A wheel for every Python."""
+def wheel(folder: Path, name: str, version: str, *needs: str, files: Mapping[str, str] | None = None) -> None:
+    """A wheel for every Python, with an empty module or ``files``."""
     info = f"{name}-{version}.dist-info"
     required = "".join(f"Requires-Dist: {need}\n" for need in needs)
     with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
-        archive.writestr(f"{name}/__init__.py", "")
+        for file, text in (files or {f"{name}/__init__.py": ""}).items():
+            archive.writestr(file, text)
         archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{required}")
         archive.writestr(
             f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
