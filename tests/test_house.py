@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "power": MATHEMATICS | {"case", "judge"},
     "growth": {"document"},
     "diff": {"causes", "document", "growth", "spelling"},
-    "expectations": {"causes", "case", "document", "growth"},
+    "expectations": {"causes", "case", "document", "growth", "spelling"},
     "worker": set(),
     "processes": set(),
     "spelling": set(),

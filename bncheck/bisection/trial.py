@@ -17,14 +17,13 @@ from pydantic import BaseModel, ConfigDict
 
 import bncheck
 from bncheck import documented
-from bncheck.bisection import dates
 from bncheck.case import inputs
 from bncheck.case.load import LoadedCase
 from bncheck.document import Result
 from bncheck.environments import builder
-from bncheck.environments.interpreter import BadInterpreter, Environment
+from bncheck.environments.interpreter import BadInterpreter
 from bncheck.environments.uv import Unbuildable
-from bncheck.environments.wanted import Wanted
+from bncheck.environments.wanted import AT_RELEASE, Wanted
 from bncheck.running.once import NotRun, once
 from bncheck.running.runners import select
 from bncheck.spelling import Spelling
@@ -92,7 +91,8 @@ class Question:
         named = f"{self.package}=={release}"
         what: dict[str, Any] = {"python": python}
         try:
-            where = self._environment(named, (named, *self.companions(release), *self.besides), python, told)
+            packages = (named, *self.companions(release), *self.besides)
+            where = builder.environment(Wanted(named, packages, python, AT_RELEASE), told)
             what = {"python": where.python_version, "distributions": dict(where.distributions)}
             (runner,) = select([str(replace(self.spelling, environment=named))], {named: where})
             result = once(self.case, runner).result
@@ -105,19 +105,6 @@ class Question:
                 raise CannotGoOn(f"{named}: {error}") from None
             what["skipped"] = str(error)
         return Tried(release=str(release), seconds=round(time.monotonic() - started, 3), **what)
-
-    def _environment(
-        self, named: str, requirements: tuple[str, ...], python: str, told: Callable[[str], None]
-    ) -> Environment:
-        """As it could be built when the release was new; where it could not, as it can be today. Raises
-        `BadInterpreter`."""
-        until = dates.until(requirements, python, told)
-        try:
-            return builder.environment(Wanted(named, requirements, python, until), told)
-        except Unbuildable as error:
-            if until is None or not error.lasting:
-                raise
-            return builder.environment(Wanted(named, requirements, python), told)
 
     def companions(self, release: Version) -> Sequence[str]:
         """What the runner needs beside the release; what the user names himself goes before."""

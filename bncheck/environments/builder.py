@@ -15,10 +15,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from bncheck.distributions import OTHER_BUILDS
-from bncheck.environments import cache, pythons, uv
+from bncheck.environments import cache, dates, pythons, uv
 from bncheck.environments.interpreter import BadInterpreter, Environment, inspect
 from bncheck.environments.uv import Unbuildable, Uv
-from bncheck.environments.wanted import Wanted, is_version
+from bncheck.environments.wanted import AT_RELEASE, Wanted, is_version
 
 
 @dataclass(frozen=True)
@@ -143,8 +143,7 @@ class _Building(threading.Thread):
         for version, python in self._pythons():
             try:
                 self._uv.run("venv", "--no-project", "--python", python, "--", str(folder), folder=folder.parent)
-                made = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
-                self._uv.run("pip", "install", "--python", made, *self._asked(folder), folder=folder.parent)
+                self._fill(folder)
             except Unbuildable as error:
                 shutil.rmtree(folder, ignore_errors=True)
                 if not error.lasting:
@@ -157,16 +156,29 @@ class _Building(threading.Thread):
         others = f" (nor on Python {', '.join(tried[1:])})" if tried[1:] else ""
         raise Unbuildable(f"{first}{others}", lasting=True)
 
-    def _asked(self, folder: Path) -> list[str]:
-        """What uv is told to install: the packages and NumPy, as of the day that is wanted; and of a package in another
-        build, not the usual one too, which others may depend on."""
+    def _fill(self, folder: Path) -> None:
+        """Install the packages and NumPy, as of the day that is wanted; and of a package in another build, not the
+        usual one too, which others may depend on. What was not to be had on the day of a release, as it is today.
+        Raises `Unbuildable`."""
         names = {canonicalize_name(Requirement(package).name) for package in self._wanted.packages}
         usual = [name for name, others in OTHER_BUILDS.items() if names.intersection(others) and name not in names]
         overrides = folder / "overrides.txt"
         overrides.write_text("".join(f'{name}; sys_platform == "none"\n' for name in usual), encoding="utf-8")
-        day = ["--exclude-newer", self._wanted.until] if self._wanted.until else []
+        python = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
         ready = ["--only-binary", "numpy"]  # to compile an old one takes minutes, and seldom goes well
-        return ["--overrides", str(overrides), *ready, *day, "--", *self._wanted.packages, "numpy"]
+        days = [self._wanted.until]
+        if self._wanted.until == AT_RELEASE:
+            days = [dates.of_release(self._wanted.packages, python, self._uv), None]
+        for day in days:
+            asked = ["--overrides", str(overrides), *ready, *(["--exclude-newer", day] if day else [])]
+            asked += ["--", *self._wanted.packages, "numpy"]
+            try:
+                self._uv.run("pip", "install", "--python", python, *asked, folder=folder.parent)
+            except Unbuildable as error:
+                if day == days[-1] or not error.lasting:
+                    raise
+            else:
+                return
 
     def _pythons(self) -> Iterator[tuple[str, str]]:
         """Versions and interpreters to try, best first: only the one that is wanted, where one is."""

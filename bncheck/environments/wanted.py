@@ -16,6 +16,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
+AT_RELEASE = "release"
+"""What else is installed is to be of the same time: what came out later often breaks what is old."""
+
 _EXAMPLES = {"python": "3.8", "until": "2021-11-30", "interpreter": ".venv-old"}
 KEYS = ("python", "packages", "until", "interpreter")
 
@@ -26,8 +29,9 @@ class Wanted:
 
     ``name``: as it is written behind a runner's ``@``. ``packages``: PEP 508 requirements. ``python``: a version such
     as 3.8, or the path of an interpreter; None: bncheck's own, or else the newest for which the packages are to be
-    had. ``until``: a day, such as 2021-11-30, after which nothing counts as released. ``interpreter``: an interpreter,
-    or the folder of a virtual environment, which is taken as it is; there is nothing else then.
+    had. ``until``: a day, such as 2021-11-30, after which nothing counts as released, or `AT_RELEASE`, the day of the
+    packages themselves. ``interpreter``: an interpreter, or the folder of a virtual environment, which is taken as it
+    is; there is nothing else then.
     """
 
     name: str
@@ -42,7 +46,8 @@ class Wanted:
         if self.interpreter is not None:
             return str(self.interpreter)
         python = f" on Python {self.python}" if self.python else ""
-        return " ".join(self.packages) + python + (f" as of {self.until}" if self.until else "")
+        until = "" if self.until in (None, AT_RELEASE) else f" as of {self.until}"
+        return " ".join(self.packages) + python + until
 
 
 class Misplaced(ValueError):
@@ -83,7 +88,8 @@ def of_table(name: str, table: Any, home: Path) -> Wanted:
 
 def named(text: str, defined: Mapping[str, Wanted]) -> Wanted:
     """What stands behind ``@``: the name of an environment that is ``defined``, or one that is written out itself, as
-    releases with spaces between them or as the path of an interpreter or virtual environment. Raises `ValueError`."""
+    releases with spaces between them, at whose time it is built, or as the path of an interpreter or virtual
+    environment. Raises `ValueError`."""
     if text in defined:
         return defined[text]
     if is_path(text):
@@ -97,7 +103,7 @@ def named(text: str, defined: Mapping[str, Wanted]) -> Wanted:
             f"there is no environment {text!r}; {there}. One is set as [tool.bncheck.environments.{text}] in "
             f"pyproject.toml, or written out: {text}==RELEASE"
         )
-    return Wanted(text, tuple(requirement(each) for each in text.split()))
+    return Wanted(text, tuple(requirement(each) for each in text.split()), until=AT_RELEASE)
 
 
 def is_path(text: str) -> bool:
@@ -118,9 +124,11 @@ def requirement(text: str) -> str:
 
 def _day(table: Mapping[str, Any]) -> str:
     value = table["until"]
+    if value == AT_RELEASE:
+        return AT_RELEASE
     with contextlib.suppress(ValueError):
         return str(value if type(value) is date else date.fromisoformat(_text(table, "until")))
-    raise Misplaced(f'until should be a day such as "2021-11-30", not {value!r}', "until")
+    raise Misplaced(f'until should be a day such as "2021-11-30", or "release", not {value!r}', "until")
 
 
 def is_version(text: str) -> bool:

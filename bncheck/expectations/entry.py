@@ -16,6 +16,7 @@ from bncheck.case.model import Model
 from bncheck.causes import CauseKind
 from bncheck.document import Result
 from bncheck.growth import grew
+from bncheck.spelling import Spelling
 
 Kind = Literal[CauseKind, "error"]
 """A kind of cause, or that the process crashed, hung or answered nonsense."""
@@ -78,11 +79,16 @@ class Entry(Model):
     def expired(self, today: datetime.date) -> bool:
         return self.expires is not None and datetime.date.fromisoformat(self.expires) < today
 
+    def is_guest(self, runner: str) -> bool:
+        """Whether a runner in an environment is only covered by what is said of the one here: its failures are expected
+        too, but that it does not fail says nothing."""
+        return "@" not in self.runner and Spelling.parse(runner).environment is not None
+
     def is_about(self, case: str, runner: str, device: str, version: str | None) -> bool:
         """Whether a result is this entry's; ``version`` as the runner tells it, "3.15.1 (TF 2.21.0)"."""
         return (
             matches(self.case, case)
-            and matches(self.runner, runner)
+            and (matches(self.runner, runner) or matches(self.runner, Spelling.parse(runner).name))
             and self.device in (None, device)
             and (self.version is None or self._in_range(version))
         )

@@ -80,7 +80,8 @@ class Gate:
         candidates = (*self._about.get(result.case, ()), *self._about.get("", ()))
         entries = [seen for seen in candidates if self._is_about(seen, result)]
         fails = result.verdict in ("fail", "error")
-        for seen in entries:
+        counting = [seen for seen in entries if not seen.entry.is_guest(result.runner)]
+        for seen in counting:
             seen.cases.add(result.case)
             seen.unsupported |= result.verdict == "unsupported"
             seen.failing |= fails
@@ -89,6 +90,8 @@ class Gate:
         valid = [seen for seen in entries if not seen.entry.expired(self._today)]
         agreeing = [seen for seen in valid if seen.entry.agrees(result)]
         for seen in agreeing or valid:
+            if seen not in counting:
+                continue
             if seen.entry.explains(result):
                 seen.kinds |= kinds_of(result) & seen.entry.kinds or seen.entry.kinds
             if not agreeing:

@@ -13,7 +13,7 @@ from bncheck.documented import way
 from bncheck.reports.result import sentences
 from bncheck.repro.numerals import WIDTH
 from bncheck.repro.seen import Seen
-from bncheck.running.runners import Runner, installed
+from bncheck.running.runners import Runner
 
 PHRASES = {
     "pass": "is as it should be",
@@ -48,10 +48,9 @@ def _distributions(runner: Runner) -> list[str]:
     """What a built-in runner needs, and where that is not what is installed here, in which version."""
     if runner.own is not None:
         return []
-    versions = installed(runner.name, runner.environment)
-    found = way(runner.name, versions)
+    found = way(runner.name, runner.versions)
     needs = [] if isinstance(found, str) else found.needs
-    return [f"{need} {versions[need]}" if runner.environment else need for need in needs if need != "numpy"]
+    return [f"{need} {runner.versions[need]}" if runner.environment else need for need in needs if need != "numpy"]
 
 
 def _wrapped(paragraph: str) -> str:

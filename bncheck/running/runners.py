@@ -6,7 +6,7 @@ import difflib
 import fnmatch
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +33,8 @@ class Runner:
     ``spelling`` is its name in results, with its ``variant`` if it has one; ``family`` the worker process that it
     shares, ``load`` what that worker is told to load. ``missing`` says why it cannot run here, or is None; ``named``:
     by its name, not by a pattern. ``own``: FILE.py:FUNCTION as written, for one's own; None for a built-in runner.
-    ``environment``: where it runs, if not here.
+    ``environment``: where it runs, if not here. ``versions``: of Python and of the distributions that a built-in runner
+    needs, there.
     """
 
     spelling: str
@@ -43,6 +44,7 @@ class Runner:
     missing: str | None = None
     own: str | None = None
     environment: Environment | None = None
+    versions: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def name(self) -> str:
@@ -60,11 +62,7 @@ class Runner:
             return Unsupported("there is no ml_dtypes in its environment, and so no bfloat16 in NumPy")
         if self.own is not None:
             return as_requested(case)
-        versions = {
-            **installed(self.name, where),
-            "python": where.python_version if where else platform.python_version(),
-        }
-        return documented.of(self.name).documented(Call(case, versions, device, self.variant))
+        return documented.of(self.name).documented(Call(case, self.versions, device, self.variant))
 
 
 def as_requested(case: Case) -> Reading:
@@ -127,19 +125,18 @@ def idle(runners: Sequence[Runner]) -> list[str]:
 def _built_in(spelling: Spelling, where: Environment | None, *, named: bool) -> Runner:
     name = spelling.name
     module = documented.of(name)
-    versions = installed(name, where)
+    versions = _installed(name, where)
     way = documented.way(name, versions)
-    family = _in(name if documented.apart(name) else module.FAMILY, where)
+    load, missing = name, None
     if isinstance(way, str):
-        why = f"{way} is installed" if where is None else f"{way} is in {where.name}"
-        return Runner(spelling.whole, family, name, named, why, environment=where)
-    absent = [need for need in way.needs if need not in versions]
-    missing = None
-    if absent:
-        missing = f"{', '.join(absent)} not installed; pip install 'bncheck[{module.EXTRA}]'"
-        if where is not None:
-            missing = f"{', '.join(absent)} not installed in {where.name}"
-    return Runner(spelling.whole, family, way.load, named, missing, environment=where)
+        missing = f"{way} is installed" if where is None else f"{way} is in {where.name}"
+    else:
+        load = way.load
+        if absent := ", ".join(need for need in way.needs if need not in versions):
+            cure = f"not installed; pip install 'bncheck[{module.EXTRA}]'"
+            missing = f"{absent} {cure if where is None else f'not installed in {where.name}'}"
+    family = _in(name if documented.apart(name) else module.FAMILY, where)
+    return Runner(spelling.whole, family, load, named, missing, environment=where, versions=versions)
 
 
 def _in(family: str, where: Environment | None) -> str:
@@ -147,20 +144,17 @@ def _in(family: str, where: Environment | None) -> str:
 
 
 @cache
-def _versions(name: str) -> Mapping[str, str]:
-    """The versions of the distributions that a built-in runner needs, as they are installed here."""
-    return _of_needs(name, None)
+def installed(name: str) -> Mapping[str, str]:
+    """The versions of Python and of the distributions that a built-in runner needs, as they are installed here; what is
+    absent is left out."""
+    return _installed(name, None)
 
 
-def installed(spelling: str, where: Environment | None = None) -> Mapping[str, str]:
-    """The versions of the distributions that a built-in runner needs; what is absent is left out."""
-    name = spelling.partition(":")[0]
-    return _versions(name) if where is None else _of_needs(name, where.distributions)
-
-
-def _of_needs(name: str, distributions: Mapping[str, str] | None) -> Mapping[str, str]:
-    found = {need: version_of(need, distributions) for need in documented.of(name).NEEDS}
-    return {need: version for need, version in found.items() if version is not None}
+def _installed(name: str, where: Environment | None) -> Mapping[str, str]:
+    elsewhere = where.distributions if where else None
+    found = {need: version_of(need, elsewhere) for need in documented.of(name).NEEDS}
+    python = where.python_version if where else platform.python_version()
+    return {"python": python, **{need: version for need, version in found.items() if version is not None}}
 
 
 def _own(spelling: Spelling, where: Environment | None) -> Runner:

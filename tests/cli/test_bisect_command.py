@@ -17,13 +17,12 @@ from conftest import OWN, Said
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from bncheck.bisection import dates, releases
+from bncheck.bisection import releases
 from bncheck.bisection.trial import Question, Tried
 from bncheck.document import Cause, Result
 from bncheck.environments import builder
 from bncheck.environments.interpreter import Environment
 from bncheck.environments.uv import Unbuildable
-from bncheck.environments.wanted import Wanted
 from bncheck.spelling import Spelling
 
 pytest.importorskip("uv")
@@ -275,11 +274,11 @@ def test_after_ctrl_c_the_same_command_goes_on(
 def test_only_what_is_not_to_be_had_is_held_against_a_release(
     home: Path, bncheck: Bncheck, monkeypatch: pytest.MonkeyPatch, lasting: bool
 ) -> None:
-    def until(requirements: tuple[str, ...], *_: object) -> str:
+    def environment(*_: object) -> Environment:
         raise Unbuildable("uv: it failed", lasting=lasting)
 
     monkeypatch.setattr(releases, "listing", listing)
-    monkeypatch.setattr(dates, "until", until)
+    monkeypatch.setattr(builder, "environment", environment)
     code, answer, said = bncheck(*asked("1.0", "1.5", "--log", "log.jsonl"))
     assert (code, answer) == (3, "")
     if lasting:
@@ -288,27 +287,6 @@ def test_only_what_is_not_to_be_had_is_held_against_a_release(
     else:
         assert said.endswith("Error: kernel==1.0: uv: it failed\nThe same command goes on from here.\n")
         assert not (home / "log.jsonl").read_text()
-
-
-@pytest.mark.parametrize("fails", [["2019-01-01"], ["2019-01-01", None]], ids=["as it was then", "at all"])
-def test_what_cannot_be_built_as_it_was_is_built_as_it_can_be_today(
-    home: Path, bncheck: Bncheck, monkeypatch: pytest.MonkeyPatch, fails: list[str | None]
-) -> None:
-    built = []
-
-    def environment(wanted: Wanted, told: object) -> Environment:
-        built.append((wanted.packages, wanted.python, wanted.until))
-        if wanted.until in fails:
-            raise Unbuildable(f"uv: not as of {wanted.until}", lasting=True)
-        return Environment(wanted.name, Path(sys.executable), "3.9.18", {"numpy": np.__version__})
-
-    monkeypatch.setattr(releases, "listing", listing)
-    monkeypatch.setattr(dates, "until", lambda *_: "2019-01-01")
-    monkeypatch.setattr(builder, "environment", environment)
-    code, _, said = bncheck(*asked("1.0", "1.1", "--runner", "numpy", "--with", "more"))
-    packages = ("kernel==1.0", "more")
-    assert built[:2] == [(packages, MINE, "2019-01-01"), (packages, MINE, None)]
-    assert (code, lines(said)[0]) == ((3, "1.0 skipped:") if None in fails else (4, "1.0 pass"))
 
 
 def test_what_the_runner_needs_beside_a_release_is_asked_for_unless_the_user_names_it() -> None:

@@ -157,7 +157,8 @@ def test_versions_are_those_of_what_a_runner_needs_and_what_is_absent_is_left_ou
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(runners, "version_of", {"tensorflow": "2.21.0", "torch": "2.13.0"}.get)
-    assert runners._of_needs("tf-keras", None) == {"tensorflow": "2.21.0"}
+    (runner,) = runners.select(["tf-keras"])
+    assert {**runner.versions, "python": ""} == {"tensorflow": "2.21.0", "python": ""}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import wheels
 
 from bncheck.environments import builder, cache
 from bncheck.environments.interpreter import BadInterpreter, Environment
-from bncheck.environments.wanted import Wanted
+from bncheck.environments.wanted import AT_RELEASE, Wanted
 
 MINE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
@@ -99,6 +99,28 @@ def test_the_usual_build_is_left_out_beside_another_one(index: Path) -> None:
     assert set(built.distributions) == {"tensorflow-cpu", "tf-keras", "numpy"}
 
 
+def test_what_was_not_to_be_had_when_it_was_released_is_built_as_it_is_today(
+    index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, days = builder.Uv.run, []
+
+    def without_the_past(self: builder.Uv, *arguments: str, folder: Path) -> None:
+        if "--exclude-newer" in arguments:
+            days.append(arguments[arguments.index("--exclude-newer") + 1])
+            raise builder.Unbuildable("uv: No solution found", lasting=True)
+        run(self, *arguments, folder=folder)
+
+    monkeypatch.setattr(builder.dates, "of_release", lambda *_: "1999-01-01")
+    monkeypatch.setattr(builder.Uv, "run", without_the_past)
+    assert builder.environment(Wanted("a", ("helper==1.0",), MINE, AT_RELEASE)).distributions["helper"] == "1.0"
+    assert isinstance(outcomes(Wanted("b", ("helper==1.0",), MINE, "1998-01-01"))["b"], builder.Unbuildable)
+    assert days == ["1999-01-01", "1998-01-01"]
+
+
+def test_where_the_index_knows_no_dates_a_release_is_built_as_of_today(index: Path) -> None:
+    assert builder.environment(Wanted("a", ("helper==1.0",), MINE, AT_RELEASE)).distributions["helper"] == "1.0"
+
+
 def test_without_uv_it_is_said_how_to_get_it(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "uv", None)
     found = outcomes(Wanted("a", ("helper",)))["a"]
@@ -115,7 +137,7 @@ BUILD = """
 import sys
 from pathlib import Path
 from bncheck.environments import builder, cache
-from bncheck.environments.wanted import Wanted
+from bncheck.environments.wanted import AT_RELEASE, Wanted
 cache.folder = lambda: Path(sys.argv[1])
 print(builder.environment(Wanted("a", tuple(sys.argv[2:]))).python)
 """

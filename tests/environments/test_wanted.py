@@ -101,7 +101,9 @@ def test_what_is_taken_as_a_requirement_begins_with_a_letter_or_digit_and_has_no
 def test_behind_the_at_stands_a_name_that_is_set_releases_or_a_path() -> None:
     tf_old = Wanted("tf-old", ("tensorflow-cpu==2.4.4",))
     assert named("tf-old", {"tf-old": tf_old}) is tf_old
-    assert named("keras==3.0.0 jax<0.5", {}) == Wanted("keras==3.0.0 jax<0.5", ("keras==3.0.0", "jax<0.5"))
+    assert named("keras==3.0.0 jax<0.5", {}) == Wanted(
+        "keras==3.0.0 jax<0.5", ("keras==3.0.0", "jax<0.5"), until="release"
+    )
     assert named("./.venv-old", {}).interpreter == Path(".venv-old")
 
 

@@ -219,6 +219,20 @@ def test_a_pattern_may_cover_cases_that_pass() -> None:
     assert stale(entry(case="epsilon/*"), result(), passing("epsilon/small")) == []
 
 
+def test_what_is_expected_here_is_expected_in_an_environment_where_it_may_be_otherwise_too() -> None:
+    elsewhere = result(runner="torch@old")
+    assert verdicts(ENTRY, elsewhere) == ["known"]
+    assert verdicts(entry(runner="torch*"), elsewhere) == ["known"]
+    assert verdicts(entry(runner="torch@old"), elsewhere) == ["known"]
+    assert verdicts(entry(runner="keras"), elsewhere) == ["fail"]
+    assert verdicts(ENTRY, result("epsilon/zero", "torch@old", "axis")) == ["fail"]
+    for there in (passing(runner="torch@old"), result("epsilon/zero", "torch@old", "axis")):
+        assert stale(ENTRY, there) == []  # what is said of the one here is judged by the one here
+        assert stale(entry(runner="torch*"), there) == []
+        assert stale(entry(runner="torch@old"), there) != []
+    assert stale(ENTRY, result(), passing(runner="torch@old")) == []
+
+
 def test_two_entries_may_cover_one_failure() -> None:
     assert stale(ENTRY + entry(case="epsilon/*"), result(), passing("epsilon/small")) == []
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bncheck.environments import uv
 from bncheck.environments.uv import Uv
 
 if sys.version_info >= (3, 11):
@@ -22,9 +21,9 @@ MEANWHILE = timedelta(days=30)
 """How long after a release what belongs to it may have come out."""
 
 
-def until(requirements: Sequence[str], python: str, told: Callable[[str], None]) -> str | None:
-    """Some time after the first day on which all of these requirements could be met, on that version of Python; None
-    where the index knows no dates.
+def of_release(requirements: Sequence[str], python: str, uv: Uv) -> str | None:
+    """Some time after the first day on which all of these requirements could be met, for the interpreter ``python``;
+    None where the index knows no dates.
 
     Raises `Unbuildable` where they cannot be met at all.
     """
@@ -32,8 +31,7 @@ def until(requirements: Sequence[str], python: str, told: Callable[[str], None])
         folder = Path(name)
         (folder / "wanted.txt").write_text("\n".join(requirements), encoding="utf-8")
         asked = ["--no-deps", "--resolution", "lowest", "--format", "pylock.toml", "--output-file", "pylock.toml"]
-        on = ["--python", sys.executable, "--python-version", python]  # any interpreter, which saves uv looking for one
-        Uv(uv.find(), told).run("pip", "compile", "--quiet", *asked, *on, "wanted.txt", folder=folder)
+        uv.run("pip", "compile", "--quiet", *asked, "--python", python, "wanted.txt", folder=folder)
         lock = tomllib.loads((folder / "pylock.toml").read_text(encoding="utf-8"))
     days = [_uploaded(package) for package in lock.get("packages", [])]
     return None if None in days else str(max(day for day in days if day) + MEANWHILE)
