@@ -43,7 +43,8 @@ def examples(name: str) -> list[str]:
 
 
 def test_the_documents_are_there_and_the_readme_leads_to_each() -> None:
-    assert {file.name for file in DOCS} == {"cases.md", "causes.md", "ci.md", "judging.md", "runners.md"}
+    names = {"cases.md", "causes.md", "ci.md", "environments.md", "judging.md", "runners.md"}
+    assert {file.name for file in DOCS} == names
     text = README.read_text(encoding="utf-8")
     assert [file.name for file in DOCS if f"(bncheck/docs/{file.name}" not in text] == []
 
@@ -123,7 +124,9 @@ def test_every_format_is_documented(form: str) -> None:
 
 def test_every_setting_and_every_input_of_the_action_is_documented() -> None:
     settings = [field.name.replace("_", "-") for field in fields(Settings) if field.name != "project"]
-    assert [name for name in settings if not re.search(rf"^{name} = ", TEXT, re.MULTILINE)] == []
+    assert [
+        name for name in settings if not re.search(rf"^({name} = |\[tool\.bncheck\.{name}\.)", TEXT, re.MULTILINE)
+    ] == []
     action = (TOP / ".github" / "actions" / "bncheck" / "action.yml").read_text(encoding="utf-8")
     inputs = re.findall(r"^  ([a-z]+):\n    description", action.partition("outputs:")[0], re.MULTILINE)
     assert inputs

@@ -105,6 +105,6 @@ def fused(call: Call, kernel: Source) -> tuple[Fact, ...]:
     """What the fused operation documents by itself, whoever calls it."""
     unbiased = Fact("moving_variance", "unbiased", "the fused kernel keeps N/max(N-1, 1) of it", kernel)
     if call.before("tensorflow", 2, 12) and call.case.requested.epsilon < LEAST_EPSILON:
-        words = "epsilon is raised to at least 1.001e-05, which cuDNN once asked for"
+        words = "epsilon is raised to at least 1.001e-05, which cuDNN once asked for; gone in TensorFlow 2.12"
         return (unbiased, Fact("epsilon", LEAST_EPSILON, words, WRAPPER))
     return (unbiased,)
