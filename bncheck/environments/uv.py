@@ -24,6 +24,9 @@ KEPT = 400
 _ENDS_WITH_US = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
 """A program that becomes another, which Linux then kills when the thread that started it ends."""
 
+_DRAWN = "\u00d7\u2570\u2500\u25b6\u251c\u2502"
+"""What older releases of uv draw errors with."""
+
 
 class Unbuildable(BadInterpreter):
     """An environment cannot be built; the message says why, in uv's words where they are its.
@@ -81,7 +84,7 @@ class Uv:
         assert self._process.stderr is not None
         with self._process.stderr as stream:
             for line in stream:
-                text = re.sub(r"[^\x20-\x7e]", " ", line.decode("utf-8", "replace").rstrip())
+                text = processes.printable(line.decode("utf-8", "replace").rstrip())
                 said.append(text)
                 self._told(text)
         if self._process.wait():
@@ -101,8 +104,9 @@ class Uv:
 def _error(said: Sequence[str]) -> str:
     """uv's own words on what went wrong, in a line: from its error on, without the middle if that is long, as of a
     compiler's words it is."""
-    first = next((number for number, line in enumerate(said) if line.startswith("error:")), 0)
-    words = "; ".join(line.strip() for line in said[first:] if line.strip()).removeprefix("error: ")
+    first = next((n for n, line in enumerate(said) if re.match(rf"error:|\s*{_DRAWN[0]}", line)), 0)
+    words = " ".join(" ".join(line.strip(f" {_DRAWN}") for line in said[first:]).split()).removeprefix("error: ")
+    words = re.sub(r" (cause|hint):", r"; \1:", words)
     if len(words) > 2 * KEPT:
         words = f"{words[:KEPT]} ... {words[-KEPT:]}"
     return words or "it said nothing"
