@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import sys
 from collections.abc import Callable
@@ -16,12 +17,18 @@ from bncheck.cli.main import main
 from bncheck.document import Implementation, Result
 from bncheck.running import engine
 from bncheck.running.events import Done
-from bncheck.running.runners import select
+from bncheck.running.runners import Runner, select
 
 pytest_plugins = ["pytester"]
 
 OWN = Path(__file__).parent / "running" / "own_runners.py"
 """Functions right and wrong, good and unruly, that tests run as users run their own."""
+
+
+@functools.cache
+def built_in(spelling: str) -> Runner:
+    """A built-in runner, as it is installed here."""
+    return select([spelling])[0]
 
 
 def own(label: str, function: str | None = None) -> str:

@@ -225,7 +225,7 @@ def test_the_gpu_workflow_names_what_must_run_there(
 ) -> None:
     from bncheck.running import runners
 
-    monkeypatch.setattr(runners, "version_of", lambda name, _: "2" if name in ("torch", "numpy") else None)
+    monkeypatch.setattr(runners, "version_of", lambda name, _: "9" if name in ("torch", "numpy") else None)
     workflow = written(bncheck, workplace, monkeypatch, "github-gpu")
     assert "pull_request" not in workflow["on"]
     (job,) = workflow["jobs"].values()
@@ -233,7 +233,7 @@ def test_the_gpu_workflow_names_what_must_run_there(
     scripts = [step["run"] for step in job["steps"] if "run" in step]
     assert scripts[-2] == "pip install 'bncheck[torch]'"
     assert scripts[-1].startswith("bncheck run --device gpu --runner torch --runner torch-functional --report table ")
-    monkeypatch.setattr(runners, "version_of", lambda name, _: "2" if name == "numpy" else None)
+    monkeypatch.setattr(runners, "version_of", lambda name, _: "9" if name == "numpy" else None)
     code, out, err = bncheck("init", "--workflow", "github-gpu")
     assert (code, out) == (2, "")
     assert "no framework that runs on a GPU is installed here" in err

@@ -12,4 +12,5 @@ EXTRA = None
 def documented(call: Call) -> Reading | Unsupported:
     if left := without_default(call.case):
         return Unsupported(f"a formula has no default {' or '.join(left)}")
-    return reading(call.case, takes=("mask",))
+    # `where` of mean and var is new in 1.20: https://numpy.org/doc/stable/release/1.20.0-notes.html
+    return reading(call.case, takes=() if call.before("numpy", 1, 20) else ("mask",))

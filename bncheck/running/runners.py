@@ -7,7 +7,6 @@ import fnmatch
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -143,14 +142,8 @@ def _in(family: str, where: Environment | None) -> str:
     return family if where is None else f"{family}@{where.name}"
 
 
-@cache
-def installed(name: str) -> Mapping[str, str]:
-    """The versions of Python and of the distributions that a built-in runner needs, as they are installed here; what is
-    absent is left out."""
-    return _installed(name, None)
-
-
 def _installed(name: str, where: Environment | None) -> Mapping[str, str]:
+    """The versions of Python and of the distributions that a built-in runner needs; what is absent is left out."""
     elsewhere = where.distributions if where else None
     found = {need: version_of(need, elsewhere) for need in documented.of(name).NEEDS}
     python = where.python_version if where else platform.python_version()

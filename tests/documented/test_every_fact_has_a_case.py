@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import built_in
 from pydantic import ValidationError
 
 from bncheck import documented
@@ -26,12 +27,11 @@ from bncheck.case import inputs
 from bncheck.case.corpus import corpus
 from bncheck.case.load import LoadedCase, load
 from bncheck.case.model import Case
-from bncheck.documented.reading import Call, Fact, Reading, Unsupported
+from bncheck.documented.reading import Fact, Reading, Unsupported
 from bncheck.judge.compare import Expected
 from bncheck.judge.question import Due, Question
 from bncheck.judge.references import References
 from bncheck.power import Power, power
-from bncheck.running.runners import installed
 from bncheck.semantics import Semantics
 
 Item = tuple[str, str, str]
@@ -112,8 +112,7 @@ def cases() -> Iterator[tuple[Case, Mapping[str, Any]]]:
 
 
 def read(spelling: str, case: Case) -> Reading | Unsupported:
-    variant = spelling.partition(":")[2] or None
-    return documented.of(spelling).documented(Call(case, installed(spelling.partition(":")[0]), "cpu", variant))
+    return built_in(spelling).documented(case)
 
 
 def said(spelling: str, read: Reading | Unsupported) -> Iterator[Item]:

@@ -41,6 +41,15 @@ def test_every_case_is_as_requested_as_documented_or_as_expected_on_the_default_
     assert by_the_usual_runners.stale == []
 
 
+def test_two_runs_differ_only_in_seconds(by_the_usual_runners: Document) -> None:
+    again = {(r.case, r.runner): r for r in bncheck.run(expression="questions").results}
+    first = {key: r for r in by_the_usual_runners.results if (key := (r.case, r.runner)) in again}
+    assert len(first) > 300
+    assert [r.model_dump(exclude={"seconds"}) for r in first.values()] == [
+        r.model_dump(exclude={"seconds"}) for r in again.values()
+    ]
+
+
 def test_equal_calls_give_equal_bits(by_the_usual_runners: Document) -> None:
     equal = [result for result in by_the_usual_runners.results if "equal-calls" in result.case]
     assert any(result.verdict == "pass" for result in equal)

@@ -9,13 +9,11 @@ import sys
 from typing import Any
 
 import pytest
-from conftest import make_case, run
+from conftest import built_in, make_case, run
 
-from bncheck import documented
 from bncheck.document import Result
-from bncheck.documented.reading import Call, Reading
+from bncheck.documented.reading import Reading
 from bncheck.documented.tf_keras import is_fused
-from bncheck.running.runners import installed
 
 TENSORFLOW = """
 import inspect, json, os, warnings
@@ -127,14 +125,14 @@ def found() -> dict[str, dict[str, Any]]:
 
 
 def reading(runner: str, **case: Any) -> Reading:
-    read = documented.of(runner).documented(Call(make_case(**case), installed(runner)))
+    read = built_in(runner).documented(make_case(**case))
     assert isinstance(read, Reading)
     return read
 
 
 def documented_defaults(runner: str) -> dict[str, Any]:
     left = make_case(epsilon="default", momentum="default", mode="default")
-    read = documented.of(runner).documented(Call(left, installed(runner)))
+    read = built_in(runner).documented(left)
     assert isinstance(read, Reading)
     semantics = read.semantics(left.requested)
     return {"epsilon": semantics.epsilon, "momentum": semantics.momentum, "mode": semantics.mode}

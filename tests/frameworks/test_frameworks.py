@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from conftest import run
 
-import bncheck
 from bncheck.case.load import load
 from bncheck.document import Result
 from bncheck.documented import by_default
@@ -165,13 +164,6 @@ def test_documented_facts(results: dict[str, Result], case: str, runner: str, ve
     if verdict == "known":
         assert sorted(result.documented.differs) == kinds
         assert "https://" in result.documented.source
-
-
-def test_the_corpus_passes_and_two_runs_differ_only_in_seconds() -> None:
-    first, second = (bncheck.run() for _ in range(2))
-    assert (first.summary.fail, first.summary.error, first.stale) == (0, 0, [])
-    timeless = [[result.model_dump(exclude={"seconds"}) for result in each.results] for each in (first, second)]
-    assert timeless[0] == timeless[1]
 
 
 def test_a_published_number_that_is_wrong_is_told_before_anything_runs(

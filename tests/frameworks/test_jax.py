@@ -9,18 +9,17 @@ import sys
 from typing import Any
 
 import pytest
-from conftest import make_case
+from conftest import built_in, make_case
 
-from bncheck import documented
 from bncheck.case.inputs import make
 from bncheck.case.load import load
 from bncheck.document import Implementation, Result
-from bncheck.documented.reading import Call, Reading
+from bncheck.documented.reading import Reading
 from bncheck.repro.script import script
 from bncheck.repro.seen import Seen
 from bncheck.running import engine
 from bncheck.running.events import Done
-from bncheck.running.runners import installed, select
+from bncheck.running.runners import select
 
 FLAX = ("flax-linen", "flax-linen:jit", "flax-linen:slow-variance", "flax-nnx", "flax-nnx:jit")
 HAIKU = ("haiku", "haiku:jit")
@@ -247,7 +246,7 @@ def found() -> dict[str, Any]:
 
 
 def of(runner: str, **case: Any) -> Reading:
-    reading = documented.of(runner).documented(Call(make_case(**case), installed(runner)))
+    reading = built_in(runner).documented(make_case(**case))
     assert isinstance(reading, Reading)
     return reading
 

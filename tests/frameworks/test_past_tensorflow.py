@@ -27,6 +27,7 @@ from bncheck.running.runners import select
 CASES = Path(__file__).parent.parent.parent / "cases"
 CASE_FILES = (
     "questions/epsilon-0",
+    "questions/epsilon-0-at-a-small-variance",
     "epsilon/raised-in-training",
     "momentum/two-steps-by-hand",
     "statistics/of-images-one-two-three-four",
@@ -111,6 +112,30 @@ def test_an_epsilon_of_zero_was_raised_as_the_wrapper_says(first: Ran, second: R
             assert (result.verdict, cause.kind, cause.effective) == ("known", "epsilon", 1.001e-5)
             assert cause.source == str(WRAPPER)
         assert ran.verdicts("questions/epsilon-0")["tf-nn"] == ("pass",)
+
+
+PUBLISHED = [0.999995, 1.99999, 2.999985, 3.99998, 4.999975, 5.99997]
+PUBLISHED += [6.999965, 7.99996, 8.999955, 9.99995, 10.999945, 11.99994]
+
+
+@pytest.mark.parametrize(("age", "name"), [("first", "keras"), ("second", "tf-keras")])
+def test_the_original_numbers_come_out_and_a_small_variance_says_which_epsilon_it_was(
+    age: str, name: str, request: pytest.FixtureRequest
+) -> None:
+    ran: Ran = request.getfixturevalue(age)
+    (output,) = ran.results["questions/epsilon-0", name].tensors
+    assert output.worst is not None
+    assert len(output.worst) == 10
+    for element in output.worst:
+        _, row, column, _ = element.at
+        assert element.actual == pytest.approx(PUBLISHED[4 * row + column], abs=1e-6)
+    fitting = {}
+    for case in ("questions/epsilon-0", "questions/epsilon-0-at-a-small-variance"):
+        fitting[case] = ran.results[case, name].causes[0].interval
+    low, high = fitting["questions/epsilon-0"]
+    assert low < 1e-5 < 1.001e-5 < high
+    low, high = fitting["questions/epsilon-0-at-a-small-variance"]
+    assert 1.0009e-5 < low < 1.001e-5 < high < 1.0011e-5
 
 
 KNOWN = "known", "moving-variance"

@@ -32,7 +32,7 @@ CASES = {
 @pytest.fixture(scope="session", params=["3.7", "3.8", "3.9"])
 def old(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """NumPy on an interpreter older than any that bncheck itself runs on."""
-    pytest.importorskip("findpython", reason="interpreters are found with findpython: pip install 'bncheck[test]'")
+    pytest.importorskip("findpython", reason="pip install 'bncheck[environments]' finds interpreters")
     if pythons.find(request.param) is None:
         pytest.skip(f"this machine has no Python {request.param}")
     folder = tmp_path_factory.mktemp("environments")
