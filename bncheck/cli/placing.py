@@ -13,7 +13,7 @@ from tqdm import tqdm
 from bncheck.cli.settings import wrong
 
 if TYPE_CHECKING:
-    from bncheck.environments.builder import Event
+    from bncheck.environments.builder import Ended, Event
     from bncheck.environments.wanted import Wanted
     from bncheck.running.runners import Runner
 
@@ -42,8 +42,7 @@ class Building:
         return self
 
     def on(self, event: Event) -> None:
-        from bncheck.environments.builder import Begun, Ended
-        from bncheck.environments.interpreter import BadInterpreter
+        from bncheck.environments.builder import Begun, Line
 
         if isinstance(event, Begun):
             self._begun[event.name] = time.monotonic()
@@ -52,10 +51,18 @@ class Building:
                 self._bars[event.name] = tqdm(
                     position=len(self._bars), leave=False, bar_format="{desc} {elapsed}", file=sys.stderr
                 )
-        elif not isinstance(event, Ended):
-            if bar := self._bars.get(event.name):
-                bar.set_description_str(f"{event.name[:30]}: {event.text.strip()[:50]}")
-        elif isinstance(event.outcome, BadInterpreter):
+        elif isinstance(event, Line):
+            if event.name in self._bars:
+                self._bars[event.name].set_description_str(f"{event.name[:30]}: {event.text.strip()[:50]}")
+        else:
+            if event.name in self._bars:
+                self._bars.pop(event.name).close()
+            self._ended(event)
+
+    def _ended(self, event: Ended) -> None:
+        from bncheck.environments.interpreter import BadInterpreter
+
+        if isinstance(event.outcome, BadInterpreter):
             _say(f"{event.name} cannot be used: {event.outcome}")
         elif event.name in self._begun:
             seconds = time.monotonic() - self._begun[event.name]

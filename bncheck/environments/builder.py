@@ -162,16 +162,17 @@ class _Building(threading.Thread):
         Raises `Unbuildable`."""
         names = {canonicalize_name(Requirement(package).name) for package in self._wanted.packages}
         usual = [name for name, others in OTHER_BUILDS.items() if names.intersection(others) and name not in names]
-        overrides = folder / "overrides.txt"
-        overrides.write_text("".join(f'{name}; sys_platform == "none"\n' for name in usual), encoding="utf-8")
+        always = ["--only-binary", "numpy"]  # to compile an old one takes minutes, and seldom goes well
+        if usual:
+            overrides = folder / "overrides.txt"
+            overrides.write_text("".join(f'{name}; sys_platform == "none"\n' for name in usual), encoding="utf-8")
+            always += ["--overrides", str(overrides)]
         python = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
-        ready = ["--only-binary", "numpy"]  # to compile an old one takes minutes, and seldom goes well
         days = [self._wanted.until]
         if self._wanted.until == AT_RELEASE:
             days = [dates.of_release(self._wanted.packages, python, self._uv), None]
         for day in days:
-            asked = ["--overrides", str(overrides), *ready, *(["--exclude-newer", day] if day else [])]
-            asked += ["--", *self._wanted.packages, "numpy"]
+            asked = [*always, *(["--exclude-newer", day] if day else []), "--", *self._wanted.packages, "numpy"]
             try:
                 self._uv.run("pip", "install", "--python", python, *asked, folder=folder.parent)
             except Unbuildable as error:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import wheels
 from conftest import Said, own
 
 import bncheck
@@ -134,6 +135,21 @@ def test_build_says_what_there_is_and_fails_where_one_cannot_be_had(project: Pat
     assert code == 3
     assert "never cannot be used: uv: No solution found" in err
     assert out.split() == ["here", sys.executable]
+
+
+def test_on_a_terminal_there_is_a_line_for_what_is_being_built(
+    project: Path, bncheck: Bncheck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheels.wheel(project / "index", "numpy", "1.0")
+    wheels.wheel(project / "index", "framework", "1.0")
+    monkeypatch.setenv("UV_FIND_LINKS", str(project / "index"))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    code, out, err = bncheck("environments", "build", "framework==1.0", "never")
+    assert code == 3
+    assert out.startswith("framework==1.0  ")
+    assert "framework==1.0: Using CPython" in err
+    assert "built framework==1.0 on Python 3." in err
+    assert "never cannot be used" in err
 
 
 def test_remove_wants_to_be_told_what(project: Path, bncheck: Bncheck) -> None:
