@@ -35,7 +35,7 @@ PAST = Source(
     "https://github.com/keras-team/keras/blob/v2.12.0/keras/layers/normalization/batch_normalization.py",
 )
 FIRST = Source(
-    "tf.keras of TensorFlow 1.15",
+    "tf.keras, as of TensorFlow 1.15",
     "https://github.com/tensorflow/tensorflow/blob/v1.15.5/tensorflow/python/keras/layers/normalization.py",
 )
 FUSED = Source("tf_keras, fused path", KERNEL.link)

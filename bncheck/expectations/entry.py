@@ -86,12 +86,12 @@ class Entry(Model):
 
     def is_about(self, case: str, runner: str, device: str, version: str | None) -> bool:
         """Whether a result is this entry's; ``version`` as the runner tells it, "3.15.1 (TF 2.21.0)"."""
-        return (
-            matches(self.case, case)
-            and (matches(self.runner, runner) or matches(self.runner, Spelling.parse(runner).name))
-            and self.device in (None, device)
-            and (self.version is None or self._in_range(version))
-        )
+        return matches(self.case, case) and self.device in (None, device) and self.is_of(runner, version)
+
+    def is_of(self, runner: str, version: str | None) -> bool:
+        """Whether it is about a runner of that version, in whatever environment."""
+        named = matches(self.runner, runner) or matches(self.runner, Spelling.parse(runner).name)
+        return named and (self.version is None or self._in_range(version))
 
     def _in_range(self, version: str | None) -> bool:
         """A nightly build or a release candidate counts as the release that it leads to."""

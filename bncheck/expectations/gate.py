@@ -120,9 +120,11 @@ class Gate:
 
     def unjudged(self) -> int:
         """How many entries about runners of this run it says nothing about, because their cases did not run on them."""
-        ran = {runner for runner, _ in self._versions}
+        ran = {runner: version for (runner, _), version in self._versions.items()}
         return sum(
-            not seen.cases and any(matches(seen.entry.runner, name) for name in ran) and self.trouble(seen) is None
+            not seen.cases
+            and any(seen.entry.is_of(*each) and not seen.entry.is_guest(each[0]) for each in ran.items())
+            and self.trouble(seen) is None
             for seen in self.seen
         )
 

@@ -233,6 +233,13 @@ def test_what_is_expected_here_is_expected_in_an_environment_where_it_may_be_oth
     assert stale(ENTRY, result(), passing(runner="torch@old")) == []
 
 
+def test_what_is_expected_of_another_version_is_not_said_to_be_unjudged() -> None:
+    other = [passing("epsilon/small")]
+    assert gate(ENTRY, *other).unjudged() == 1
+    assert gate(entry(version='"<2"'), *other).unjudged() == 0
+    assert gate(ENTRY, passing("epsilon/small", "torch@old")).unjudged() == 0
+
+
 def test_two_entries_may_cover_one_failure() -> None:
     assert stale(ENTRY + entry(case="epsilon/*"), result(), passing("epsilon/small")) == []
 
