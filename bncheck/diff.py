@@ -107,8 +107,8 @@ class Diff:
     """All that changed from ``old`` to ``new``.
 
     ``devices``: implementations whose results on one device are compared with those on another; ``environments``: those
-    whose results in one environment are compared with those in another (None: bncheck's own), from now on called
-    without it. ``stale``: expectations
+    whose results in one environment are compared with those in another (None: bncheck's own), called as in the new run.
+    ``stale``: expectations
     that are stale only in ``new``. ``alike``: how many pairs of results are.
     """
 
@@ -154,7 +154,7 @@ def diff(old: Document, new: Document) -> Diff:
     """What changed from ``old`` to ``new``. Every result of both is in one place: in a change, in a pair that is alike,
     in an altered case, or in what went or came."""
     environments = _moved_environments(_runners(old), _runners(new))
-    old, new = (_without_environments(document, environments) for document in (old, new))
+    old = _called_as_new(old, environments)
     moved = _moved_devices(_present(old), _present(new))
     before = _Side(old, {runner: device for runner, (device, _) in moved.items()})
     after = _Side(new, {runner: device for runner, (_, device) in moved.items()})
@@ -212,13 +212,13 @@ def _moved_environments(old: set[Spelling], new: set[Spelling]) -> tuple[Differe
     return tuple(moved)
 
 
-def _without_environments(document: Document, moved: tuple[Difference, ...]) -> Document:
-    """A document with the runners that have ``moved`` called by their names alone."""
-    names = {Spelling(d.name, place).whole: d.name for d in moved for place in (d.old, d.new)}
-    return document.model_copy(
+def _called_as_new(old: Document, moved: tuple[Difference, ...]) -> Document:
+    """The old document with the runners that have ``moved`` called as in the new one."""
+    names = {Spelling(d.name, d.old).whole: Spelling(d.name, d.new).whole for d in moved}
+    return old.model_copy(
         update={
-            "implementations": [_renamed(i, names) for i in document.implementations],
-            "results": [_renamed(result, names) for result in document.results],
+            "implementations": [_renamed(i, names) for i in old.implementations],
+            "results": [_renamed(result, names) for result in old.results],
         }
     )
 

@@ -99,6 +99,14 @@ def last_words(said: bytes, most: int = 200) -> str:
     return printable(next((line.strip() for line in reversed(lines) if line.strip()), "")[:most])
 
 
+def how_it_ended(code: int) -> str:
+    """What the code says that a process ended with."""
+    if code >= 0:
+        return f"exited with code {code}"
+    named = {number.value: number.name for number in signal.Signals}
+    return f"killed by {named.get(-code, f'signal {-code}')}"
+
+
 def new_mark() -> str:
     return uuid.uuid4().hex
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bncheck.case.problem import Problem
+from bncheck.processes import printable
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -52,7 +53,7 @@ class Project:
 
     def problem(self, message: str, *key: str) -> Problem:
         """A problem with a setting, at its place; without a key, with all of them."""
-        path = (*self._root, *key)
+        path, message = (*self._root, *key), printable(message)
         lines = [line + "\n" for line in self.text.split("\n")]
 
         def has(count: int) -> bool:

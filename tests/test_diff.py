@@ -263,7 +263,7 @@ def test_a_runner_in_another_environment_each_time_is_compared_with_itself() -> 
     new = document(result(runner="tf-keras@new"), result(runner="numpy"))
     found = diff(old, new)
     assert found.environments == (Difference("tf-keras", "old", "new"),)
-    assert [(c.old.runner, c.old.verdict, c.new.verdict) for c in found.changes] == [("tf-keras", "known", "pass")]
+    assert [(c.old.runner, c.old.verdict, c.new.verdict) for c in found.changes] == [("tf-keras@new", "known", "pass")]
     assert not found.went.implementations
     assert not found.came.implementations
     assert diff(document(result(runner="torch")), new).environments == ()
@@ -273,6 +273,14 @@ def test_bnchecks_own_environment_is_one_of_them() -> None:
     found = diff(document(result(runner="keras@keras==3.0")), document(result("fail", "axis", runner="keras")))
     assert found.environments == (Difference("keras", "keras==3.0", None),)
     assert [c.effect for c in found.changes] == ["regression"]
+
+
+def test_one_that_is_here_in_both_runs_is_not_taken_for_one_in_an_environment() -> None:
+    old = document(result(), result(runner="torch@old"))
+    new = document(result("fail", "axis"), result(runner="torch@new"))
+    found = diff(old, new)
+    assert [(c.new.runner, c.effect) for c in found.changes] == [("torch", "regression")]
+    assert found.alike == 1
 
 
 def test_what_both_runs_have_in_one_environment_is_compared_there() -> None:

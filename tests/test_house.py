@@ -51,7 +51,7 @@ MAY_IMPORT = {
     "reports": {"causes", "case", "document", "diff"},
     "repro": MATHEMATICS | {"case", "documented", "document", "judge", "reports", "running", "worker"},
     "bisection": {"case", "documented", "document", "environments", "reports", "running", "spelling"},
-    "pyproject": {"case"},
+    "pyproject": {"case", "processes"},
     "settings": {"case", "environments", "pyproject", "spelling"},
     "init": {"case", "pyproject"},
     "cli": MATHEMATICS

@@ -27,9 +27,9 @@ class Log:
 
     def __init__(self, path: Path, key: str) -> None:
         self._path, self._key = path, key
-        if path.exists() and not path.is_file():
-            raise BadLog(f"{path} is no file; name one, which need not be there")
         try:
+            if path.exists() and not path.is_file():
+                raise BadLog(f"{path} is no file; name one, which need not be there")
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("a+b") as file:  # which also says early whether it can be written
                 file.seek(0)

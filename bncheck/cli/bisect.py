@@ -95,15 +95,16 @@ def command(
     from bncheck.bisection.releases import NoIndex, NoRelease, between
     from bncheck.bisection.trial import CannotGoOn, Question
     from bncheck.environments import cache, pythons
+    from bncheck.environments.interpreter import BadInterpreter
     from bncheck.reports.columns import counted
 
     loaded = case_named(identity, roots)
     question = Question(loaded, _runner(spelling), *_judged(package, besides, python))
-    path = path or cache.folder().parent / "bisections" / f"{question.key}.jsonl"
+    named, path = path is not None, path or cache.folder().parent / "bisections" / f"{question.key}.jsonl"
     try:
         log = Log(path, question.key)
     except BadLog as error:
-        raise click.UsageError(f"--log: {error}") from None
+        raise (click.UsageError(f"--log: {error}") if named else CannotRun(str(error))) from None
     try:
         with interruptible():
             click.echo(f"asking the index for the releases of {question.package}", err=True)
@@ -116,7 +117,7 @@ def command(
             change = _found(question, releases, on, log)
     except NoRelease as error:
         raise click.UsageError(str(error)) from None
-    except (NoIndex, CannotGoOn, BadLog) as error:
+    except (NoIndex, CannotGoOn, BadLog, BadInterpreter) as error:
         raise CannotRun(f"{error}\nThe same command goes on from here.") from None
     except KeyboardInterrupt:
         click.echo(f"ended; to go on:\n  {shlex.join(['bncheck', *sys.argv[1:]])}", err=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bncheck.cli.interrupting import interruptible
+from bncheck.cli.runners import CannotRun
 from bncheck.cli.settings import WithSettings
 
 if TYPE_CHECKING:
@@ -43,23 +44,24 @@ def list_(settings: Settings) -> None:
     """
     from bncheck.environments import cache
     from bncheck.environments.interpreter import BadInterpreter, inspect
-    from bncheck.reports.columns import columns, shortened
+    from bncheck.reports.columns import columns, shortened, wrapped
 
-    defined = settings.environments
     built = {each.key: each for each in cache.built()}
-    rows = []
-    for name, wanted in defined.items():
-        there = built.pop(cache.key(wanted), None) if wanted.interpreter is None else None
+    rows, unusable, seen = [], [], set()
+    for name, wanted in settings.environments.items():
+        there = built.get(cache.key(wanted)) if wanted.interpreter is None else None
+        seen.add(there)
         try:
             place = wanted.interpreter or (there and there.folder)
             state = f"Python {inspect(name, place).python_version}" if place else "not built"
         except BadInterpreter as error:
-            state = str(error)
-        rows.append([name, _size(there), shortened(state, 40), wanted.said])
-    rows += [[each.key, _size(each), "not set", each.said] for each in built.values()]
+            state = "cannot be used"
+            unusable.append(wrapped(f"{name}: {error}", hanging="  "))
+        rows.append([shortened(name, 30), _size(there), state, wanted.said])
+    rows += [[each.key, _size(each), "not set", each.said] for each in built.values() if each not in seen]
     if rows:
         click.echo(columns(["environment", "size", "state", "of"], rows, right=["size"]))
-        click.echo(f"\nbuilt ones are in {cache.folder()}")
+        click.echo("\n".join(["", *unusable, f"built ones are in {cache.folder()}"]))
     else:
         click.echo("No environment is set in pyproject.toml, and none is built.")
 
@@ -107,6 +109,9 @@ def remove(settings: Settings, names: Sequence[str], every: bool) -> None:
     """Remove built environments from the cache, by name or as listed.
 
     \b
+    Exit codes: 0 removed, 2 usage, 3 one cannot be removed
+
+    \b
     Examples:
       bncheck environments remove tf-old
       bncheck environments remove --all
@@ -118,7 +123,10 @@ def remove(settings: Settings, names: Sequence[str], every: bool) -> None:
     built = {each.key: each for each in cache.built()}
     chosen = list(built.values())
     if names:
-        keys = [name if name in built else cache.key(_named(name, settings)) for name in names]
+        wanted = {name: _named(name, settings) for name in names if name not in built}
+        if existing := [name for name, each in wanted.items() if each.interpreter is not None]:
+            raise click.UsageError(f"{existing[0]} was not built by bncheck, and is not removed by it")
+        keys = [name if name in built else cache.key(wanted[name]) for name in names]
         if absent := [name for name, key in zip(names, keys, strict=True) if key not in built]:
             raise click.UsageError(f"{absent[0]} is not built; `bncheck environments list` shows what is")
         chosen = [built[key] for key in dict.fromkeys(keys)]
@@ -126,7 +134,7 @@ def remove(settings: Settings, names: Sequence[str], every: bool) -> None:
         try:
             cache.remove(each)
         except OSError as error:
-            raise click.ClickException(f"{error.filename}: {error.strerror}") from None
+            raise CannotRun(f"{error.filename}: {error.strerror}") from None
         click.echo(f"removed {each.said}")
 
 

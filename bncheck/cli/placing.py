@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 from tqdm import tqdm
 
 from bncheck.cli.settings import wrong
+from bncheck.reports.columns import wrapped
 
 if TYPE_CHECKING:
     from bncheck.environments.builder import Ended, Event
@@ -46,7 +47,7 @@ class Building:
 
         if isinstance(event, Begun):
             self._begun[event.name] = time.monotonic()
-            _say(f"building {event.name}" + (f": {event.said}" if event.said != event.name else ""))
+            _say(f"building {event.name}" + ("" if event.said.startswith(event.name) else f": {event.said}"))
             if sys.stderr.isatty():
                 self._bars[event.name] = tqdm(
                     position=len(self._bars), leave=False, bar_format="{desc} {elapsed}", file=sys.stderr
@@ -63,7 +64,7 @@ class Building:
         from bncheck.environments.interpreter import BadInterpreter
 
         if isinstance(event.outcome, BadInterpreter):
-            _say(f"{event.name} cannot be used: {event.outcome}")
+            _say(wrapped(f"{event.name} cannot be used: {event.outcome}", hanging="  "))
         elif event.name in self._begun:
             seconds = time.monotonic() - self._begun[event.name]
             _say(f"built {event.name} on Python {event.outcome.python_version} in {seconds:.1f} s")

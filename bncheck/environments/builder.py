@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 from bncheck.distributions import OTHER_BUILDS
 from bncheck.environments import cache, dates, pythons, uv
-from bncheck.environments.interpreter import BadInterpreter, Environment, inspect
+from bncheck.environments.interpreter import BadInterpreter, Environment, asked, inspect
 from bncheck.environments.uv import Unbuildable, Uv
 from bncheck.environments.wanted import AT_RELEASE, Wanted, is_version
 
@@ -189,4 +189,4 @@ class _Building(threading.Thread):
         elif is_version(wanted):
             yield wanted, str(pythons.find(wanted) or wanted)  # uv may know where to get one
         else:
-            yield wanted, wanted
+            yield asked(Path(wanted))[0], wanted

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from pathlib import Path
 import platformdirs
 from filelock import BaseFileLock, FileLock, Timeout
 
+from bncheck import processes
 from bncheck.environments.wanted import Wanted
 
 RECORD = "bncheck.json"
@@ -35,7 +37,12 @@ class Built:
     @property
     def size(self) -> int:
         """Bytes that it takes on disk."""
-        return sum(file.lstat().st_size for file in self.folder.rglob("*") if not file.is_dir())
+        total = 0
+        for folder, _, files in os.walk(self.folder):
+            for file in files:
+                with contextlib.suppress(OSError):  # another run removes it
+                    total += os.lstat(os.path.join(folder, file)).st_size  # noqa: PTH118
+        return total
 
 
 def folder() -> Path:
@@ -53,12 +60,14 @@ def place(wanted: Wanted) -> Path:
 
 
 def built() -> list[Built]:
-    """All that is built, in order of what it is of."""
+    """All that is built, in order of what it is of. What a run left unfinished that was killed is removed."""
+    _clear()
     found = []
     for record in folder().glob(f"*/{RECORD}"):
-        with contextlib.suppress(OSError, ValueError):
-            said = json.loads(record.read_text(encoding="utf-8"))["of"]
-            found.append(Built(record.parent.name, record.parent, str(said)))
+        said = "unknown: its record cannot be read"
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            said = processes.printable(str(json.loads(record.read_text(encoding="utf-8"))["of"]))
+        found.append(Built(record.parent.name, record.parent, said))
     return sorted(found, key=lambda each: (each.said, each.key))
 
 

@@ -34,7 +34,8 @@ def of_release(requirements: Sequence[str], python: str, uv: Uv) -> str | None:
         uv.run("pip", "compile", "--quiet", *asked, "--python", python, "wanted.txt", folder=folder)
         lock = tomllib.loads((folder / "pylock.toml").read_text(encoding="utf-8"))
     days = [_uploaded(package) for package in lock.get("packages", [])]
-    return None if None in days else str(max(day for day in days if day) + MEANWHILE)
+    known = [day for day in days if day is not None]
+    return str(max(known) + MEANWHILE) if known and len(known) == len(days) else None
 
 
 def _uploaded(package: dict[str, Any]) -> date | None:

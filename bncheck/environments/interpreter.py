@@ -14,12 +14,10 @@ from packaging.utils import canonicalize_name
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bncheck import processes
+from bncheck.environments.wanted import LEAST_PYTHON
 
 SECONDS = 30.0
 """What an interpreter may take to say where it looks for packages."""
-
-LEAST_PYTHON = (3, 7)
-"""What a worker runs on."""
 
 _ASK = "import sys; del sys.path[0]; import json; print(json.dumps([list(sys.version_info[:3]), sys.path]))"
 
@@ -48,21 +46,16 @@ class Environment:
 def inspect(name: str, python: Path) -> Environment:
     """What the interpreter ``python``, or that of the virtual environment in this folder, has. Raises
     `BadInterpreter`."""
-    if python.is_dir():
+    if os.path.isdir(python):  # noqa: PTH112  # which raises nothing, whatever the path is
         folder, python = python, python / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-        if not python.is_file():
+        if not os.path.isfile(python):  # noqa: PTH113
             raise BadInterpreter(f"{folder} is no virtual environment: it has no {python.relative_to(folder)}")
-    if not python.is_file():
-        raise BadInterpreter(f"there is no interpreter {python}")
     python = Path(os.path.abspath(python))  # noqa: PTH100  # what a virtual environment links to is another one
-    version, places = _told(python)
-    if version < LEAST_PYTHON:
-        least = ".".join(map(str, LEAST_PYTHON))
-        raise BadInterpreter(f"{python} is Python {'.'.join(map(str, version))}; a worker needs {least} or newer")
+    version, places = asked(python)
     found = _installed(places)
     if "numpy" not in found:
         raise BadInterpreter(f"{python} has no NumPy, which a worker needs; install numpy there")
-    return Environment(name, python, ".".join(map(str, version)), found)
+    return Environment(name, python, version, found)
 
 
 def clean(environment: Mapping[str, str]) -> dict[str, str]:
@@ -71,8 +64,11 @@ def clean(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
 
 
-def _told(python: Path) -> tuple[tuple[int, ...], list[str]]:
-    """The version of an interpreter and the folders where it looks for modules, as it says itself."""
+def asked(python: Path) -> tuple[str, list[str]]:
+    """The version of an interpreter and the folders where it looks for modules, as it says itself. Raises
+    `BadInterpreter`, also for one that no worker runs on."""
+    if not os.path.isfile(python):  # noqa: PTH113
+        raise BadInterpreter(f"there is no interpreter {processes.printable(str(python)[:200])}")
     try:
         said = processes.hear([str(python), "-c", _ASK], clean(os.environ), SECONDS)
     except processes.Unruly as how:
@@ -87,8 +83,12 @@ def _told(python: Path) -> tuple[tuple[int, ...], list[str]]:
         version, places = _ANSWER.validate_json(answer)
     except ValidationError:
         raise BadInterpreter(f'{python} is no Python interpreter: it answered "{answer[:80]}"') from None
+    said_version = ".".join(map(str, version))
+    if version < LEAST_PYTHON:
+        least = ".".join(map(str, LEAST_PYTHON))
+        raise BadInterpreter(f"{python} is Python {said_version}; a worker needs {least} or newer")
     # These tests raise nothing, whatever the text is.
-    return version, [place for place in places if os.path.isabs(place) and os.path.isdir(place)]  # noqa: PTH112, PTH117
+    return said_version, [place for place in places if os.path.isabs(place) and os.path.isdir(place)]  # noqa: PTH112, PTH117
 
 
 def _installed(places: Sequence[str]) -> dict[str, str]:

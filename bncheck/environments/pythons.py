@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from bncheck.environments.interpreter import LEAST_PYTHON
+from bncheck.environments.interpreter import BadInterpreter
+from bncheck.environments.wanted import LEAST_PYTHON
 
 _LOCK = threading.Lock()
 
 
 def find(version: str) -> Path | None:
-    """An interpreter of that version, such as 3.8 or 3.8.18; None if none is found here."""
+    """An interpreter of that version, such as 3.8 or 3.8.18; None if none is found here. Raises `BadInterpreter` where
+    none can be looked for."""
     wanted = tuple(map(int, version.split(".")))
     return next((python for found, python in _all() if found[: len(wanted)] == wanted), None)
 
@@ -40,7 +42,11 @@ def _all() -> Iterator[tuple[tuple[int, ...], Path]]:
 
 @cache
 def _found() -> list[tuple[tuple[int, ...], Path]]:
-    from findpython import Finder
+    try:
+        from findpython import Finder
+    except ImportError:
+        message = "findpython, which finds interpreters, is not installed; pip install 'bncheck[environments]'"
+        raise BadInterpreter(message) from None
 
     found = Finder(resolve_symlinks=True).find_all(implementation="cpython", pre=False, dev=False, freethreaded=False)
     versions = [(tuple(python.version.release), python.executable) for python in found]

@@ -21,6 +21,9 @@ LASTING = ("No solution found", "Failed to build")
 KEPT = 400
 """Characters of a long error that are told, of its beginning and of its end."""
 
+OFFLINE = "network was disabled"
+"""What uv says besides where it did not ask."""
+
 _ENDS_WITH_US = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
 """A program that becomes another, which Linux then kills when the thread that started it ends."""
 
@@ -87,11 +90,12 @@ class Uv:
                 text = processes.printable(line.decode("utf-8", "replace").rstrip())
                 said.append(text)
                 self._told(text)
-        if self._process.wait():
+        if code := self._process.wait():
+            if self.stopped or code < 0:
+                raise Unbuildable("ended" if self.stopped else f"uv was {processes.how_it_ended(code)}")
             words = _error(said)
-            raise Unbuildable(
-                "ended" if self.stopped else f"uv: {words}", lasting=any(word in words for word in LASTING)
-            )
+            lasting = OFFLINE not in words and any(word in words for word in LASTING)
+            raise Unbuildable(f"uv: {words}", lasting=lasting)
 
     def stop(self) -> None:
         """End it, if it runs, and let it run nothing more."""
@@ -106,7 +110,7 @@ def _error(said: Sequence[str]) -> str:
     compiler's words it is."""
     first = next((n for n, line in enumerate(said) if re.match(rf"error:|\s*{_DRAWN[0]}", line)), 0)
     words = " ".join(" ".join(line.strip(f" {_DRAWN}") for line in said[first:]).split()).removeprefix("error: ")
-    words = re.sub(r" (cause|hint):", r"; \1:", words)
+    words = re.sub(r"(?<![.:]) (cause|hint):", r"; \1:", words)
     if len(words) > 2 * KEPT:
         words = f"{words[:KEPT]} ... {words[-KEPT:]}"
     return words or "it said nothing"

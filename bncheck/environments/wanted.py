@@ -16,6 +16,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
+LEAST_PYTHON = (3, 7)
+"""What a worker runs on."""
+
 AT_RELEASE = "release"
 """What else is installed is to be of the same time: what came out later often breaks what is old."""
 
@@ -46,7 +49,7 @@ class Wanted:
         if self.interpreter is not None:
             return str(self.interpreter)
         python = f" on Python {self.python}" if self.python else ""
-        until = "" if self.until in (None, AT_RELEASE) else f" as of {self.until}"
+        until = " as of its release" if self.until == AT_RELEASE else f" as of {self.until}" if self.until else ""
         return " ".join(self.packages) + python + until
 
 
@@ -73,11 +76,14 @@ def of_table(name: str, table: Any, home: Path) -> Wanted:
             raise Misplaced(
                 "nothing is installed into an interpreter that exists; leave out the other keys", "interpreter"
             )
-        return Wanted(name, interpreter=home / _text(table, "interpreter"))
+        return Wanted(name, interpreter=home / Path(_text(table, "interpreter")).expanduser())
     packages = table.get("packages")
+    if packages is None:
+        example = 'write packages = ["tensorflow-cpu==2.4.4"], or interpreter = ".venv-old" for one that exists'
+        raise ValueError(f"packages is missing; {example}")
     if not isinstance(packages, list) or not packages or not all(isinstance(p, str) for p in packages):
         message = 'packages should be a list such as ["tensorflow-cpu==2.4.4"]'
-        raise Misplaced(message, "packages") if "packages" in table else ValueError(message)
+        raise Misplaced(message, "packages")
     try:
         requirements = tuple(requirement(package) for package in packages)
     except ValueError as error:
@@ -92,8 +98,12 @@ def named(text: str, defined: Mapping[str, Wanted]) -> Wanted:
     environment. Raises `ValueError`."""
     if text in defined:
         return defined[text]
+    if "://" in text:
+        raise ValueError(f"{text!r} is an address; name a release, or an interpreter that has it installed")
     if is_path(text):
-        return Wanted(text, interpreter=Path(text))
+        return Wanted(text, interpreter=Path(text).expanduser())
+    if not text.strip():
+        raise ValueError("there is no environment without a name; write for example keras@tensorflow-cpu==2.15.1")
     if NAME.fullmatch(text):
         close = difflib.get_close_matches(text, defined, n=1)
         there = (
@@ -101,7 +111,7 @@ def named(text: str, defined: Mapping[str, Wanted]) -> Wanted:
         )
         raise ValueError(
             f"there is no environment {text!r}; {there}. One is set as [tool.bncheck.environments.{text}] in "
-            f"pyproject.toml, or written out: {text}==RELEASE"
+            f"pyproject.toml or bncheck.toml, or written out: {text}==RELEASE"
         )
     return Wanted(text, tuple(requirement(each) for each in text.split()), until=AT_RELEASE)
 
@@ -128,7 +138,7 @@ def _day(table: Mapping[str, Any]) -> str:
         return AT_RELEASE
     with contextlib.suppress(ValueError):
         return str(value if type(value) is date else date.fromisoformat(_text(table, "until")))
-    raise Misplaced(f'until should be a day such as "2021-11-30", or "release", not {value!r}', "until")
+    raise Misplaced(f'until should be a day such as "2021-11-30", or "release", not {value}', "until")
 
 
 def is_version(text: str) -> bool:
@@ -137,12 +147,12 @@ def is_version(text: str) -> bool:
 
 def interpreter_or_version(text: str, home: Path) -> str:
     """A version such as 3.8, or an absolute path. Raises `Misplaced`."""
-    if is_version(text):
-        if tuple(map(int, text.split("."))) < (3, 7):
-            raise Misplaced(f"{text} is too old: a worker needs Python 3.7 or newer", "python")
+    if is_version(text) and tuple(map(int, text.split("."))) >= LEAST_PYTHON:
         return text
+    if re.fullmatch(r"[0-9.]+", text):
+        raise Misplaced(f'{text} is no version that a worker runs on; write one such as "3.8", 3.7 or newer', "python")
     if is_path(text):
-        return os.path.abspath(home / text)  # noqa: PTH100  # what a virtual environment links to is another one
+        return os.path.abspath(home / Path(text).expanduser())  # noqa: PTH100  # what a virtual environment links to is another one
     raise Misplaced(f'{text!r} is neither a version such as "3.8" nor the path of an interpreter', "python")
 
 

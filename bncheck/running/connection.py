@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -132,10 +131,7 @@ class Connection:
             code = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             return "closed its output"
-        if code >= 0:
-            return f"exited with code {code}"
-        named = {number.value: number.name for number in signal.Signals}
-        return f"killed by {named.get(-code, f'signal {-code}')}"
+        return processes.how_it_ended(code)
 
     def _die(self, how: str) -> NoReturn:
         """End the worker, and say how and with what last words."""

@@ -110,9 +110,9 @@ def _matching(spelling: Spelling, where: Environment | str | None) -> list[Runne
     found = [_built_in(replace(spelling, name=each), where, named=name in names) for each in matched]
     if where is None or name in names:
         return found
-    if not any(runner.missing is None for runner in found):
-        raise BadRunner(f"{spelling.whole!r} matches nothing that can run there: {found[0].missing}")
-    return [runner for runner in found if runner.missing is None]
+    can_run = [runner for runner in found if runner.missing is None]
+    why = f"nothing that it matches can run there: {found[0].missing}"
+    return can_run or [Runner(spelling.whole, spelling.whole, name, named=True, missing=why)]
 
 
 def idle(runners: Sequence[Runner]) -> list[str]:

@@ -87,8 +87,8 @@ def index(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         files = {"kernel.py": f"DOES = {does!r}" + ("\nimport more" if release == "1.8" else "")}
         wheels.wheel(folder, "kernel", release, *(["nowhere"] if does is None else []), files=files)
     for name, value in {
-        "UV_NO_INDEX": "1",
-        "UV_OFFLINE": "1",
+        "UV_DEFAULT_INDEX": (home / "nothing").as_uri(),
+        "UV_PYTHON_DOWNLOADS": "never",
         "UV_FIND_LINKS": folder,
         "UV_CACHE_DIR": home / "uv",
         "PIP_NO_INDEX": "1",

@@ -42,8 +42,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "case.yaml").write_text(CASE, encoding="utf-8")
     (tmp_path / "index").mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("UV_NO_INDEX", "1")
-    monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", (tmp_path / "nothing").as_uri())
+    monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path / "index"))
+    monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
     monkeypatch.setattr(cache, "folder", lambda: tmp_path / "cache")
     monkeypatch.setattr(builder.pythons, "newest", lambda: iter([("3.99", Path(sys.executable))]))
     return tmp_path
@@ -124,8 +125,64 @@ def test_list_shows_what_is_set_and_what_is_built(project: Path, bncheck: Bnchec
     rows = [line.split() for line in out.splitlines()]
     assert rows[0] == ["environment", "size", "state", "of"]
     assert rows[1][:3] == ["here", "-", "Python"]
-    assert rows[2][:5] == ["gone", "-", "there", "is", "no"]
+    assert rows[2][:5] == ["gone", "-", "cannot", "be", "used"]
     assert rows[3] == ["never", "-", "not", "built", "nowhere==1.0"]
+    assert "\ngone: there is no interpreter" in out
+
+
+def test_environments_of_one_content_are_listed_as_built_under_each_name(project: Path, bncheck: Bncheck) -> None:
+    text = "".join(f'[tool.bncheck.environments.{name}]\npackages = ["framework==1.0"]\n' for name in "ab")
+    (project / "pyproject.toml").write_text(text)
+    wheels.wheel(project / "index", "numpy", "1.0")
+    wheels.wheel(project / "index", "framework", "1.0")
+    assert bncheck("environments", "build")[0] == 0
+    out = bncheck("environments", "list")[1]
+    assert [line.split()[0] for line in out.splitlines()[1:3]] == ["a", "b"]
+    assert "not built" not in out
+    assert "not set" not in out
+
+
+def test_a_record_that_cannot_be_read_is_listed_and_can_be_removed(project: Path, bncheck: Bncheck) -> None:
+    folder = project / "cache" / "0123456789abcdef"
+    folder.mkdir(parents=True)
+    (folder / cache.RECORD).write_text("[]")
+    assert "unknown: its record cannot be read" in bncheck("environments", "list")[1]
+    assert bncheck("environments", "remove", folder.name)[0] == 0
+    assert not folder.exists()
+
+
+def test_what_a_kill_left_unfinished_goes_when_one_looks(project: Path, bncheck: Bncheck) -> None:
+    left = project / "cache" / "unfinished-0123456789abcdef-01234567"
+    left.mkdir(parents=True)
+    bncheck("environments", "list")
+    assert not left.exists()
+
+
+def test_what_matches_nothing_there_and_what_cannot_be_looked_for_cost_no_other_result(
+    project: Path, bncheck: Bncheck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, _ = bncheck("run", "case.yaml", "--runner", "flax*@bare", "--runner", "numpy")
+    assert code == 2  # not set
+    with (project / "pyproject.toml").open("a") as file:
+        file.write('[tool.bncheck.environments.old]\npython = "3.8"\npackages = ["framework==1.0"]\n')
+    monkeypatch.setitem(sys.modules, "findpython", None)
+    builder.pythons._found.cache_clear()
+    code, out, _ = bncheck("run", "case.yaml", "--runner", "numpy@old", "--runner", "numpy")
+    assert code == 3
+    assert "findpython, which finds interpreters, is not installed" in out
+    assert "1 as requested" in out
+    long = "x" * 5000
+    code, out, _ = bncheck("run", "case.yaml", "--runner", f"numpy@./{long}", "--runner", "numpy")
+    assert code == 3
+    assert "there is no interpreter" in out
+
+
+def test_escapes_in_settings_do_not_reach_the_terminal(project: Path, bncheck: Bncheck) -> None:
+    (project / "pyproject.toml").write_text('[tool.bncheck]\n"\\u001b[31mX\\n" = 1\n')
+    code, _, err = bncheck("run", "case.yaml")
+    assert code == 2
+    assert "\x1b" not in err
+    assert r"unknown setting `\x1b[31mX\n`" in err
 
 
 def test_build_says_what_there_is_and_fails_where_one_cannot_be_had(project: Path, bncheck: Bncheck) -> None:
@@ -142,7 +199,6 @@ def test_on_a_terminal_there_is_a_line_for_what_is_being_built(
 ) -> None:
     wheels.wheel(project / "index", "numpy", "1.0")
     wheels.wheel(project / "index", "framework", "1.0")
-    monkeypatch.setenv("UV_FIND_LINKS", str(project / "index"))
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     code, out, err = bncheck("environments", "build", "framework==1.0", "never")
     assert code == 3

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import wheels
 
-from bncheck.environments import builder, cache
+from bncheck.environments import builder, cache, interpreter
 from bncheck.environments.interpreter import BadInterpreter, Environment
 from bncheck.environments.wanted import AT_RELEASE, Wanted
 
@@ -29,10 +29,10 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     wheels.wheel(folder, "framework", "1.0", "helper")
     wheels.wheel(folder, "framework", "2.0", "helper>=2")
     wheels.wheel(folder, "helper", "1.0")
-    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", (tmp_path / "nothing").as_uri())
     monkeypatch.setenv("UV_FIND_LINKS", str(folder))
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
-    monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
     place = tmp_path / "cache"
     monkeypatch.setattr(cache, "folder", lambda: place)
     return folder
@@ -119,6 +119,30 @@ def test_what_was_not_to_be_had_when_it_was_released_is_built_as_it_is_today(
 
 def test_where_the_index_knows_no_dates_a_release_is_built_as_of_today(index: Path) -> None:
     assert builder.environment(Wanted("a", ("helper==1.0",), MINE, AT_RELEASE)).distributions["helper"] == "1.0"
+
+
+def test_what_the_network_withholds_is_no_lasting_failure(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.delenv("UV_DEFAULT_INDEX")
+    found = outcomes(Wanted("a", ("nowhere==1.0",), MINE))["a"]
+    assert "network was disabled" in str(found)
+    assert isinstance(found, builder.Unbuildable)
+    assert not found.lasting
+
+
+def test_packages_that_no_marker_asks_for_have_no_day(index: Path) -> None:
+    wanted = Wanted("a", ("helper; python_version<'3'",), MINE, AT_RELEASE)
+    assert builder.environment(wanted).distributions == {"numpy": "1.0"}
+
+
+def test_an_interpreter_that_hangs_is_not_handed_to_uv(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs = tmp_path / "python"
+    hangs.write_text("#!/bin/sh\nsleep 600\n")
+    hangs.chmod(0o755)
+    monkeypatch.setattr(interpreter, "SECONDS", 0.5)
+    assert "did not end within" in str(outcomes(Wanted("a", ("helper",), str(hangs)))["a"])
 
 
 def test_without_uv_it_is_said_how_to_get_it(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ def test_paths_are_seen_from_the_file_that_has_the_table() -> None:
     ("table", "said"),
     [
         ("3.8", "should be a table with python and packages"),
-        ({}, 'packages should be a list such as ["tensorflow-cpu==2.4.4"]'),
+        ({}, 'packages is missing; write packages = ["tensorflow-cpu==2.4.4"], or interpreter'),
         ({"packages": []}, "packages should be a list"),
         ({"packages": "six"}, "packages should be a list"),
         (
@@ -40,8 +40,9 @@ def test_paths_are_seen_from_the_file_that_has_the_table() -> None:
             "unknown key `pyhton`; there are python, packages, until, interpreter",
         ),
         ({"packages": ["six"], "python": 3.8}, 'python should be a text, for example python = "3.8"'),
-        ({"packages": ["six"], "python": "2.7"}, "neither a version"),
-        ({"packages": ["six"], "python": "3.6"}, "3.6 is too old: a worker needs Python 3.7 or newer"),
+        ({"packages": ["six"], "python": "2.7"}, "2.7 is no version that a worker runs on"),
+        ({"packages": ["six"], "python": "3.6"}, "3.6 is no version that a worker runs on"),
+        ({"packages": ["six"], "python": "python3.8"}, "neither a version"),
         ({"packages": ["six"], "python": "--system"}, "neither a version"),
         ({"packages": ["six"], "until": "yesterday"}, 'until should be a day such as "2021-11-30"'),
         ({"packages": ["six"], "interpreter": ".venv"}, "nothing is installed into an interpreter that exists"),
@@ -112,6 +113,21 @@ def test_a_name_that_is_not_set_is_no_package() -> None:
         named("tf-odl", {"tf-old": Wanted("tf-old", ("six",))})
     assert "[tool.bncheck.environments.tf-odl]" in str(refused.value)
     assert "tf-odl==RELEASE" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "without a name"),
+        (" ", "without a name"),
+        ("git+https://example.org/x", "is an address"),
+        ("file:///etc/passwd", "is an address"),
+        ("numpy==1.26 --index-url=https://example.org", "is an address"),
+    ],
+)
+def test_what_names_nothing_is_refused(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        named(text, {})
 
 
 def test_environments_of_one_content_are_one_whatever_they_are_called() -> None:
