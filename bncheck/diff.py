@@ -266,7 +266,12 @@ class _Side:
         return next((i.reason for (name, _), i in self.implementations.items() if name == runner and i.reason), None)
 
     def version(self, place: Place) -> str | None:
-        return self.implementations[place].version if place in self.implementations else None
+        """The version of an implementation, and of Python where that is not bncheck's own."""
+        if place not in self.implementations:
+            return None
+        found = self.implementations[place]
+        python = f"Python {found.environment.python}" if found.environment else None
+        return ", ".join(part for part in (found.version, python) if part) or None
 
 
 def _unpaired(this: _Side, other: _Side, altered: Iterable[str]) -> tuple[Lone, Mapping[str, list[Result]]]:

@@ -156,12 +156,24 @@ class Result(Part):
         return tuple(dict.fromkeys(found))
 
 
+class Installed(Part):
+    """What an environment that is not bncheck's own has: the version of its Python, and of each package."""
+
+    python: str
+    packages: dict[str, str]
+
+
 class Implementation(Part):
     runner: str
     device: str
     version: str | None = None
     available: bool
     reason: str | None = None
+    environment: Installed | None = Field(default=None, description="where it ran, if not in bncheck's own")
+
+    @model_serializer(mode="wrap")
+    def _without_no_environment(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if value is not None or key != "environment"}
 
 
 Found = Implementation | Result | dict[str, Any]

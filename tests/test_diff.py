@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bncheck.diff import Change, Difference, diff
-from bncheck.document import Document, Documented, Expectation, Implementation, Result, Stale
+from bncheck.document import Document, Documented, Expectation, Implementation, Installed, Result, Stale
 
 EXPECTED = Expectation(source="cases/expectations.yaml:3:1", reason="reported")
 UNIT = 3e-6
@@ -267,6 +267,18 @@ def test_a_runner_in_another_environment_each_time_is_compared_with_itself() -> 
     assert not found.went.implementations
     assert not found.came.implementations
     assert diff(document(result(runner="torch")), new).environments == ()
+
+
+def test_another_python_in_an_environment_is_told_with_the_version() -> None:
+    documents = []
+    for python in ("3.8.18", "3.9.18"):
+        made = document(result(runner="torch@old"), versions={"torch@old": "1.13.1"})
+        there = {"environment": Installed(python=python, packages={"torch": "1.13.1"})}
+        documents.append(
+            made.model_copy(update={"implementations": [made.implementations[0].model_copy(update=there)]})
+        )
+    versions = ("1.13.1, Python 3.8.18", "1.13.1, Python 3.9.18")
+    assert diff(*documents).versions == (Difference("torch@old", *versions),)
 
 
 def test_bnchecks_own_environment_is_one_of_them() -> None:

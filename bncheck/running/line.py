@@ -19,7 +19,7 @@ from typing import Any
 from bncheck.case.load import LoadedCase
 from bncheck.case.model import Case
 from bncheck.case.related import second_case
-from bncheck.document import Implementation, Result
+from bncheck.document import Implementation, Installed, Result
 from bncheck.documented.reading import Reading, Unsupported
 from bncheck.judge import relations, verdict
 from bncheck.judge.question import Question
@@ -163,6 +163,10 @@ class Line:
             self._announce(runner, device, available=False, reason=reason)
 
     def _announce(self, runner: Runner, device: str, **what: Any) -> None:
+        if (where := runner.environment) is not None:
+            what["environment"] = Installed(
+                python=where.python_version, packages=dict(sorted(where.distributions.items()))
+            )
         if (runner.spelling, device) not in self._announced:
             self._announced.add((runner.spelling, device))
             self._tell(Implementation(runner=runner.spelling, device=device, **what))
