@@ -33,7 +33,6 @@ def only_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "version", hidden)
-    runners.installed.cache_clear()
 
 
 def contents(folder: Path) -> dict[str, bytes]:
