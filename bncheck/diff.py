@@ -14,17 +14,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
+from bncheck import moved
 from bncheck.causes import CauseKind
-from bncheck.document import Cause, Document, Implementation, Result, Stale
+from bncheck.document import Cause, Document, Result, Stale
 from bncheck.growth import grew
-from bncheck.spelling import Spelling
-
-RunnersPart = TypeVar("RunnersPart", Implementation, Result)
+from bncheck.moved import Difference, Place, present
 
 Effect = Literal["regression", "other", "better"]
 
@@ -35,15 +33,6 @@ PLAIN: set[CauseKind] = {"shape", "dtype", "nonfinite", "refused"}
 """Kinds of cause that are seen at once, so that what is unexplained has none of them."""
 
 _BADNESS = {"pass": 0, "known": 0, "fail": 1, "error": 2}
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Something that both runs have, with another value; None where one of them has none."""
-
-    name: str
-    old: str | None
-    new: str | None
 
 
 @dataclass(frozen=True)
@@ -153,11 +142,11 @@ class Diff:
 def diff(old: Document, new: Document) -> Diff:
     """What changed from ``old`` to ``new``. Every result of both is in one place: in a change, in a pair that is alike,
     in an altered case, or in what went or came."""
-    environments = _moved_environments(_runners(old), _runners(new))
-    old = _called_as_new(old, environments)
-    moved = _moved_devices(_present(old), _present(new))
-    before = _Side(old, {runner: device for runner, (device, _) in moved.items()})
-    after = _Side(new, {runner: device for runner, (_, device) in moved.items()})
+    environments = moved.environments(old, new)
+    old = moved.called_as_new(old, environments)
+    devices = moved.devices(old, new)
+    before = _Side(old, {d.name: d.old for d in devices})
+    after = _Side(new, {d.name: d.new for d in devices})
     altered = {case: keys for case in before.specs if (keys := _altered(case, before, after))}
     pairs = [
         (result, after.results[key])
@@ -173,7 +162,7 @@ def diff(old: Document, new: Document) -> Diff:
         new=new,
         environment=_differences(_facts(old, apart=both_gpu), _facts(new, apart=both_gpu)),
         versions=_differences(_versions(before, after), _versions(after, before)),
-        devices=tuple(Difference(runner, *devices) for runner, devices in moved.items()),
+        devices=devices,
         environments=environments,
         went=went,
         came=came,
@@ -187,74 +176,17 @@ def diff(old: Document, new: Document) -> Diff:
     )
 
 
-Place = tuple[str, str]
-"""A runner and its device."""
-
-
-def _present(document: Document) -> set[Place]:
-    """What was available, or has results all the same: those of a runner that does not load are errors."""
-    available = {(i.runner, i.device) for i in document.implementations if i.available}
-    return available | {(r.runner, r.device) for r in document.results}
-
-
-def _runners(document: Document) -> set[Spelling]:
-    return {Spelling.parse(runner) for runner, _ in _present(document)}
-
-
-def _moved_environments(old: set[Spelling], new: set[Spelling]) -> tuple[Difference, ...]:
-    """The runners that each run has in a single environment that the other has not."""
-    before, after = old - new, new - old
-    moved = []
-    for name in sorted({spelling.name for spelling in before | after}):
-        ours, theirs = ([s.environment for s in side if s.name == name] for side in (before, after))
-        if len(ours) == len(theirs) == 1:
-            moved.append(Difference(name, ours[0], theirs[0]))
-    return tuple(moved)
-
-
-def _called_as_new(old: Document, moved: tuple[Difference, ...]) -> Document:
-    """The old document with the runners that have ``moved`` called as in the new one."""
-    names = {Spelling(d.name, d.old).whole: Spelling(d.name, d.new).whole for d in moved}
-    return old.model_copy(
-        update={
-            "implementations": [_renamed(i, names) for i in old.implementations],
-            "results": [_renamed(result, names) for result in old.results],
-        }
-    )
-
-
-def _renamed(part: RunnersPart, names: Mapping[str, str]) -> RunnersPart:
-    return part.model_copy(update={"runner": names[part.runner]}) if part.runner in names else part
-
-
-def _moved_devices(old: Iterable[Place], new: Iterable[Place]) -> dict[str, tuple[str, str]]:
-    """The runners that were on a single device each time, but not on the same one, with both devices."""
-    before, after = _devices(old), _devices(new)
-    return {
-        runner: (before[runner][0], after[runner][0])
-        for runner in sorted(before.keys() & after.keys())
-        if len(before[runner]) == len(after[runner]) == 1 and before[runner] != after[runner]
-    }
-
-
-def _devices(places: Iterable[Place]) -> dict[str, list[str]]:
-    devices = defaultdict(list)
-    for runner, device in places:
-        devices[runner].append(device)
-    return devices
-
-
 class _Side:
     """One run, by what is matched: the device of a runner is left empty where it ``moved``."""
 
-    def __init__(self, document: Document, moved: Mapping[str, str]) -> None:
+    def __init__(self, document: Document, moved: Mapping[str, str | None]) -> None:
         def place(runner: str, device: str) -> Place:
             return runner, "" if moved.get(runner) == device else device
 
         self.cut_short = document.cut_short
         self.specs = {c.id: c.spec for c in document.cases}
         self.implementations = {place(i.runner, i.device): i for i in document.implementations}
-        self.present = {place(*p) for p in _present(document)}
+        self.present = {place(*p) for p in present(document)}
         self.results = {(r.case, place(r.runner, r.device)): r for r in document.results}
 
     def lacks(self, place: Place) -> bool:

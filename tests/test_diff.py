@@ -10,8 +10,9 @@ from documents import SPEC, cause, document, result, tensor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bncheck.diff import Change, Difference, diff
+from bncheck.diff import Change, diff
 from bncheck.document import Document, Documented, Expectation, Implementation, Installed, Result, Stale
+from bncheck.moved import Difference
 
 EXPECTED = Expectation(source="cases/expectations.yaml:3:1", reason="reported")
 UNIT = 3e-6
