@@ -6,7 +6,7 @@ import difflib
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -62,11 +62,10 @@ def read(folder: Path) -> Settings:
         if name not in _JUDGES:
             problems.append(project.problem(_unknown(name), name))
             continue
-        if name == "environments" and isinstance(value, dict):
-            found[name] = _environments(value, project, problems)
-            continue
         try:
             found[name.replace("-", "_")] = _JUDGES[name](value, project.file.parent)
+        except _Deeper as wrong:
+            problems += [project.problem(f"{name}.{message}", name, *keys) for message, keys in wrong.places]
         except (ValueError, OverflowError) as error:
             problems.append(project.problem(f"{name}: {error}", name))
     if problems:
@@ -109,20 +108,27 @@ def _runner(text: str, home: Path) -> str:
     return str(spelling)
 
 
-def _environments(tables: dict[str, Any], project: Project, problems: list[Problem]) -> dict[str, Wanted]:
-    """The environments of a table of tables; what is wrong is added to the ``problems``."""
-    found = {}
-    for name, table in tables.items():
+class _Deeper(Exception):
+    """What is wrong in the tables of a setting: ``places`` are messages, each with its keys below the setting's."""
+
+    def __init__(self, places: Sequence[tuple[str, tuple[str, ...]]]) -> None:
+        super().__init__()
+        self.places = places
+
+
+def _environments(value: Any, home: Path) -> dict[str, Wanted]:
+    if not isinstance(value, dict):
+        raise ValueError(f"should be a table; write [tool.bncheck.environments.NAME], not {_shown(value)}")
+    found, wrong = {}, []
+    for name, table in value.items():
         try:
-            found[name] = of_table(name, table, project.file.parent)
+            found[name] = of_table(name, table, home)
         except ValueError as error:
-            key = (error.key,) if isinstance(error, Misplaced) else ()
-            problems.append(project.problem(f"environments.{name}: {error}", "environments", name, *key))
+            keys = (name, error.key) if isinstance(error, Misplaced) else (name,)
+            wrong.append((f"{name}: {error}", keys))
+    if wrong:
+        raise _Deeper(wrong)
     return found
-
-
-def _no_environments(value: Any, home: Path) -> Any:  # noqa: ARG001
-    raise ValueError(f"should be a table; write [tool.bncheck.environments.NAME], not {_shown(value)}")
 
 
 def _device(value: Any, home: Path) -> str:  # noqa: ARG001
@@ -156,10 +162,10 @@ _JUDGES: dict[str, Callable[[Any, Path], Any]] = {
     "timeout": _timeout,
     "max-memory": _max_memory,
     "expectations": _expectations,
-    "environments": _no_environments,
+    "environments": _environments,
 }
 """The settings that there are, each with what makes its value of what was written in a file in ``home``, or raises
-`ValueError`."""
+`ValueError`, or `_Deeper`."""
 
 
 def _texts(value: Any, example: str) -> list[str]:

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from bncheck.cli.interrupting import interruptible
 from bncheck.cli.paths import case_named, roots
+from bncheck.cli.placing import one_runner_or_exit
 from bncheck.cli.runners import CannotRun, spellings_from
 
 if TYPE_CHECKING:
@@ -128,19 +129,12 @@ def command(
 
 def _runner(text: str) -> Spelling:
     """The one runner that is spelled so, in no environment; else a usage error."""
-    from bncheck.running.runners import BadRunner, select
     from bncheck.spelling import Spelling
 
     spelling = Spelling.parse(text)
     if spelling.environment is not None:
         raise click.UsageError(f"--runner {text}: leave out @{spelling.environment}; --package says what is installed")
-    try:
-        runners = select([text])
-    except BadRunner as error:
-        raise click.UsageError(str(error)) from None
-    if len(runners) > 1:
-        raise click.UsageError(f"{text!r} are several runners; name one, such as {runners[0].spelling}")
-    return Spelling(runners[0].spelling, own=spelling.own)
+    return Spelling(one_runner_or_exit(text, {}).spelling, own=spelling.own)
 
 
 def _judged(package: str, besides: tuple[str, ...], python: str | None) -> tuple[str, tuple[str, ...], str | None]:

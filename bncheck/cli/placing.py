@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn
 
+import click
 from tqdm import tqdm
 
 from bncheck.cli.settings import wrong
@@ -29,6 +30,14 @@ def runners_or_exit(spellings: Sequence[str], defined: Mapping[str, Wanted]) -> 
             return placed(spellings, defined, building.on)
     except BadRunner as error:
         raise wrong("spellings", str(error)) from None
+
+
+def one_runner_or_exit(spelling: str, defined: Mapping[str, Wanted]) -> Runner:
+    """The runner of a command that takes one. Exits with 2 for a spelling that names none, or several."""
+    runners = runners_or_exit([spelling], defined)
+    if len(runners) > 1:
+        raise click.UsageError(f"{spelling!r} are several runners; name one, such as {runners[0].spelling}")
+    return runners[0]
 
 
 class Building:

@@ -9,7 +9,7 @@ import click
 
 from bncheck.cli.interrupting import interruptible
 from bncheck.cli.paths import case_named, roots
-from bncheck.cli.placing import runners_or_exit
+from bncheck.cli.placing import one_runner_or_exit
 from bncheck.cli.runners import CannotRun, spellings_from
 from bncheck.cli.settings import WithSettings
 
@@ -42,10 +42,7 @@ def command(identity: str, spelling: str, roots: tuple[Path, ...], device: str) 
     from bncheck.running.once import NotRun, once
 
     with interruptible():
-        runners = runners_or_exit([spelling], click.get_current_context().obj.environments)
-    if len(runners) > 1:
-        raise click.UsageError(f"{spelling!r} are several runners; name one, such as {runners[0].spelling}")
-    (runner,) = runners
+        runner = one_runner_or_exit(spelling, click.get_current_context().obj.environments)
     loaded = case_named(identity, roots)
     try:
         seen = once(loaded, runner, device)

@@ -99,7 +99,7 @@ def named(text: str, defined: Mapping[str, Wanted]) -> Wanted:
     if text in defined:
         return defined[text]
     if "://" in text:
-        raise ValueError(f"{text!r} is an address; name a release, or an interpreter that has it installed")
+        raise _an_address(text)
     if is_path(text):
         return Wanted(text, interpreter=Path(text).expanduser())
     if not text.strip():
@@ -128,8 +128,12 @@ def requirement(text: str) -> str:
     except InvalidRequirement:
         raise ValueError(f"{text!r} is no requirement; write for example tensorflow-cpu==2.4.4") from None
     if parsed.url is not None:
-        raise ValueError(f"{text!r} is an address; name a release, or an interpreter that has it installed")
+        raise _an_address(text)
     return str(parsed)
+
+
+def _an_address(text: str) -> ValueError:
+    return ValueError(f"{text!r} is an address; name a release, or an interpreter that has it installed")
 
 
 def _day(table: Mapping[str, Any]) -> str:
@@ -159,7 +163,5 @@ def interpreter_or_version(text: str, home: Path) -> str:
 def _text(table: Mapping[str, Any], key: str) -> str:
     value = table[key]
     if not isinstance(value, str) or not value or "\0" in value:
-        raise Misplaced(
-            f'{key} should be a text, for example {key} = "{"3.8" if key == "python" else ".venv-old"}"', key
-        )
+        raise Misplaced(f'{key} should be a text, for example {key} = "{_EXAMPLES[key]}"', key)
     return value

@@ -89,9 +89,7 @@ class Gate:
             return result
         valid = [seen for seen in entries if not seen.entry.expired(self._today)]
         agreeing = [seen for seen in valid if seen.entry.agrees(result)]
-        for seen in agreeing or valid:
-            if seen not in counting:
-                continue
+        for seen in (each for each in agreeing or valid if each in counting):
             if seen.entry.explains(result):
                 seen.kinds |= kinds_of(result) & seen.entry.kinds or seen.entry.kinds
             if not agreeing:
